@@ -1,0 +1,29 @@
+// traffic.ts - round trips and one-way streams: every lane at every size, interleaved.
+
+import { measureFloor } from '../floor.js';
+import { measureIn } from '../measure.js';
+import { attempt, type Context, inRounds } from './context.js';
+
+export async function trafficCase(context: Context, kind: 'roundtrip' | 'oneway'): Promise<void> {
+  const { plan, pairs, recorder } = context;
+  const lanes = kind === 'roundtrip' ? context.lanes.filter(({ mode }) => mode !== 'nagle') : context.lanes;
+  await inRounds(context, kind === 'roundtrip' ? 'round trips' : 'one way', plan.rounds, async (round) => {
+    if (kind === 'roundtrip') context.floors[round] = await measureFloor(plan.floorMs);
+    for (const bytes of context.sizes) {
+      for (const lane of lanes) {
+        await attempt(context, kind, lane, async () => {
+          const pair = pairs.of(lane);
+          try {
+            const budgetMs = kind === 'roundtrip' ? plan.roundtripMs : plan.onewayMs;
+            const result = await measureIn(pair, { transport: lane.transport, mode: lane.mode, bytes, kind, budgetMs });
+            recorder.add(round, result);
+          } catch (error) {
+            // The measurement was cut off somewhere: nothing that the pair still does may reach another one.
+            await pairs.drop(lane);
+            throw error;
+          }
+        });
+      }
+    }
+  });
+}

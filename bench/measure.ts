@@ -1,0 +1,82 @@
+// measure.ts - one measurement of one transport between two processes. The benchmark's rounds and the demo use it.
+
+import { MeasureError } from './errors.js';
+import { laneOf, type Mode, type TransportName } from './lanes.js';
+import { Pair } from './pair/pair.js';
+import type { Result } from './report/results.js';
+
+/** What to measure. */
+export interface Request {
+  readonly transport: TransportName;
+  readonly mode: Mode;
+  /** Message size: a multiple of 64. */
+  readonly bytes: number;
+  /** Request and reply of that size, one after the other; or a writer that does not wait, with one acknowledgement at the end. */
+  readonly kind: 'roundtrip' | 'oneway';
+  /** Milliseconds to measure; warming up comes on top and takes a quarter of it. */
+  readonly budgetMs: number;
+}
+
+/** Where a measurement is: for whoever shows progress. */
+export type Progress = (step: 'starting' | 'connecting' | 'warming' | 'measuring' | 'done', request: Request) => void;
+
+/**
+ * Measures one transport between two fresh processes, which are gone when the promise settles.
+ *
+ * Every byte is checked by its receiver. The figures are of one run on this machine now: compare figures only with
+ * others taken right before or after, as the benchmark's rounds do.
+ *
+ * @throws MeasureError with `failure`: `unavailable` (the transport cannot be used here, the message says why), `failed`,
+ *   or `mismatch` (bytes were lost or changed).
+ */
+export async function measurePair(request: Request, onProgress?: Progress): Promise<Result> {
+  onProgress?.('starting', request);
+  const pair = new Pair(laneOf(request.transport, request.mode));
+  try {
+    return await measureIn(pair, request, onProgress);
+  } finally {
+    await pair.stop();
+  }
+}
+
+/** As {@link measurePair}, in a pair that is already running and stays so. */
+export async function measureIn(pair: Pair, request: Request, onProgress?: Progress): Promise<Result> {
+  const { kind, bytes, budgetMs } = request;
+  if (!(Number.isInteger(bytes) && bytes > 0 && bytes % 64 === 0)) throw new RangeError('bytes must be a positive multiple of 64');
+  const opening = { lane: pair.lane, bytes };
+  onProgress?.('connecting', request);
+  const address = await pair.server.call('listen', { opening, role: kind === 'roundtrip' ? 'echo' : 'sink' });
+  await pair.client.call('connect', { opening, address, count: 1 });
+  const figures = kind === 'roundtrip' ? await roundTrips(pair, request, onProgress) : await oneWay(pair, request, onProgress);
+  await pair.client.call('close', null);
+  await pair.server.call('close', null);
+  onProgress?.('done', request);
+  return { case: kind, transport: pair.lane.transport, mode: pair.lane.mode, bytes, ...figures, budget_ms: budgetMs };
+}
+
+async function roundTrips(pair: Pair, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
+  const { budgetMs } = request;
+  onProgress?.('warming', request);
+  await pair.client.call('ping', { ms: budgetMs / 4 }, budgetMs);
+  onProgress?.('measuring', request);
+  const { p50_us, p99_us, count } = await pair.client.call('ping', { ms: budgetMs }, budgetMs);
+  return { p50_us, p99_us, samples: count };
+}
+
+async function oneWay(pair: Pair, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
+  const { bytes, budgetMs } = request;
+  onProgress?.('warming', request);
+  await pair.client.call('send', { ms: budgetMs / 4 }, budgetMs);
+  onProgress?.('measuring', request);
+  const before = await pair.server.call('cpu', null);
+  const { seconds, messages, cpu_us } = await pair.client.call('send', { ms: budgetMs }, budgetMs);
+  const server_us = (await pair.server.call('cpu', null)) - before;
+  if (messages === 0) throw new MeasureError('failed', 'no message was sent');
+  const gigabytes = (messages * bytes) / 1e9;
+  return {
+    msgs_per_s: messages / seconds,
+    gb_per_s: gigabytes / seconds,
+    cpu_s_per_gb: (cpu_us + server_us) / 1e6 / gigabytes,
+    samples: messages,
+  };
+}

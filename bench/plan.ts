@@ -1,0 +1,69 @@
+// plan.ts - how long everything takes: the full run, and a quick one that ends within 90 seconds on two slow cores.
+
+export interface Plan {
+  rounds: number;
+  /** Milliseconds measured per lane and size (warming up: a quarter more). */
+  roundtripMs: number;
+  onewayMs: number;
+  floorMs: number;
+  /** New client processes per lane, and milliseconds of later connections. */
+  firstContacts: number;
+  connectMs: number;
+  /** Milliseconds per lane and number of connections. */
+  httpMs: number;
+  httpRounds: number;
+  fallbackPairs: number;
+  fallbackMs: number;
+  politeMs: number;
+  politeRounds: number;
+  idleMs: number;
+  /** Milliseconds of traffic per lane and number of connections. */
+  manyMs: number;
+  manyRounds: number;
+  onecoreMs: number;
+  onecoreRounds: number;
+  /** A case that has run this long starts no further round. */
+  caseLimitMs: number;
+}
+
+export const FULL: Plan = {
+  rounds: 7,
+  roundtripMs: 250,
+  onewayMs: 250,
+  floorMs: 300,
+  firstContacts: 9,
+  connectMs: 600,
+  httpMs: 600,
+  httpRounds: 5,
+  fallbackPairs: 11,
+  fallbackMs: 400,
+  politeMs: 2500,
+  politeRounds: 3,
+  idleMs: 10_000,
+  manyMs: 700,
+  manyRounds: 5,
+  onecoreMs: 400,
+  onecoreRounds: 5,
+  caseLimitMs: 600_000,
+};
+
+export const QUICK: Plan = {
+  rounds: 3,
+  roundtripMs: 50,
+  onewayMs: 50,
+  floorMs: 60,
+  firstContacts: 3,
+  connectMs: 100,
+  httpMs: 150,
+  httpRounds: 2,
+  fallbackPairs: 3,
+  fallbackMs: 120,
+  politeMs: 700,
+  politeRounds: 1,
+  idleMs: 5000,
+  manyMs: 250,
+  manyRounds: 2,
+  onecoreMs: 120,
+  onecoreRounds: 2,
+  caseLimitMs: 14_000,
+};

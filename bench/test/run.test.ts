@@ -1,0 +1,59 @@
+// run.test.ts - the benchmark as a program: a small run between real processes, and its exit codes.
+
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const built = existsSync(main);
+if (!built) console.log('skipped: the benchmark is not built (npm run build)');
+
+const bench = (...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [main, ...argv], (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+
+describe.skipIf(!built)('the benchmark', () => {
+  it('measures between two processes and writes its figures', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bench-test-'));
+    const file = join(directory, 'figures.json');
+    const { code, stdout } = await bench(
+      '--quick',
+      '--only',
+      'roundtrip,oneway',
+      '--transports',
+      'tcp/stream,uds',
+      '--sizes',
+      '64',
+      '--rounds',
+      '1',
+      '--json',
+      file,
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('Round trip, 64 B');
+    const figures = JSON.parse(readFileSync(file, 'utf8')) as {
+      results: { case: string; transport: string }[];
+      floor: { wakeup_rtt_us: number };
+    };
+    rmSync(directory, { recursive: true });
+    expect(figures.floor.wakeup_rtt_us).toBeGreaterThan(0);
+    expect(figures.results.map((row) => `${row.case} ${row.transport}`)).toEqual([
+      'roundtrip tcp',
+      'roundtrip uds',
+      'oneway tcp',
+      'oneway uds',
+    ]);
+  }, 120_000);
+
+  it('ends with 2 and a sentence for arguments it does not know', async () => {
+    const { code, stderr } = await bench('--transports', 'carrier-pigeon');
+    expect(code).toBe(2);
+    expect(stderr).toContain('carrier-pigeon');
+  }, 60_000);
+});

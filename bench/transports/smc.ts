@@ -1,0 +1,69 @@
+// smc.ts - this library: smcd, or its Socket on plain TCP (mode smc-fallback).
+
+import type net from 'node:net';
+import type { RingSurface, SmcOptions, Socket } from '@smcjs/core';
+import { asMeasureError, MeasureError } from '../errors.js';
+import { busyPollOf, type Opening, usageOf } from '../lanes.js';
+import { anyAddress, connected, listening, target } from './net.js';
+import type { Address, Port, Transport } from './port.js';
+
+export type { RingSurface };
+export type Library = typeof import('@smcjs/core');
+
+const firstLine = (error: unknown) =>
+  String((error as Error).message)
+    .split('\n')[0]
+    ?.replace(/ imported from .*/, '');
+
+/** @throws MeasureError `unavailable` when it is not built. */
+export async function library(): Promise<Library> {
+  try {
+    return await import('@smcjs/core');
+  } catch (error) {
+    throw new MeasureError('unavailable', `@smcjs/core cannot be loaded: ${firstLine(error)}`);
+  }
+}
+
+/** Everything by default, except that the lane says how to poll and a record must fit into half the ring. */
+export function smcOptions({ lane, bytes }: Opening): SmcOptions {
+  if (lane.mode === 'smc-fallback') return { transports: ['tcp'] };
+  const large = usageOf(lane) === 'records' && bytes >= 128 * 1024;
+  return { transports: ['smcd'], busyPoll: busyPollOf(lane), ...(large ? { ringSize: 4 << 20 } : {}) };
+}
+
+/** A client socket, still connecting. One that ends on TCP although the lane is not about that fails, with the reasons. */
+export function smcConnect(lib: Library, opening: Opening, address: Address): Socket {
+  const options = { ...target(address), noDelay: true } as net.NetConnectOpts;
+  return lib.connect({ ...options, ...smcOptions(opening), ...(opening.lane.transport === 'tcp' ? {} : { fallback: 'error' }) });
+}
+
+/** The ring of a connection that has one. */
+export function ringOf(port: Port): RingSurface {
+  const { ring } = port as Port & Socket;
+  if (ring === undefined) throw new MeasureError('unavailable', 'the connection has no ring');
+  return ring;
+}
+
+export const smcTransport: Transport = {
+  prepare: library,
+  async listen(opening, onConnection) {
+    const lib = await library();
+    const server = lib.createServer({ noDelay: true, ...smcOptions(opening) }, onConnection);
+    const address = await listening(server, anyAddress(false));
+    return { address, close: () => server.close() };
+  },
+  async connect(opening, address) {
+    const socket = smcConnect(await library(), opening, address);
+    try {
+      await connected(socket);
+    } catch (error) {
+      const reasons = socket.declines.map((decline) => `${decline.transport}: ${decline.detail} (${decline.reason})`).join('; ');
+      const { message } = asMeasureError(error);
+      throw new MeasureError('unavailable', reasons === '' ? message : `${message}: ${reasons}`);
+    }
+    if (socket.transport !== opening.lane.transport) {
+      throw new MeasureError('unavailable', `the connection uses ${socket.transport}, not ${opening.lane.transport}`);
+    }
+    return socket;
+  },
+};

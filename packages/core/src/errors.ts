@@ -1,0 +1,35 @@
+// errors.ts - every error this library raises itself, in one table. Match errors by `code`, never by text.
+
+import type { Decline } from './transport/decline.js';
+
+/** Codes of this library and what they mean. POSIX situations keep their POSIX code (`ECONNRESET`, `EPIPE`). */
+export const ERROR_CODES = {
+  ERR_SMC_INVALID_OPTION: 'an option or its environment variable has an unusable value',
+  ERR_SMC_FALLBACK: "no allowed transport could be used and `fallback` is 'error'",
+  ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
+  ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',
+  ERR_SMC_RING_MISUSE: 'commit or release of more bytes than were reserved or peeked, or mixing stream and ring reads',
+  ERR_SMC_NOT_TRANSFERABLE: 'a ring connection cannot be handed to another process',
+  ERR_SMC_CLC: 'a CLC message is malformed',
+  ERR_SMC_RUNTIME_DIR: 'the runtime directory cannot be used safely',
+} as const;
+
+export type SmcErrorCode = keyof typeof ERROR_CODES;
+
+/** An error raised by this library. `declines` is set when no transport was left (`ERR_SMC_FALLBACK`). */
+export class SmcError extends Error {
+  readonly code: SmcErrorCode;
+  declines?: readonly Decline[];
+
+  constructor(code: SmcErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SmcError';
+    this.code = code;
+  }
+}
+
+/** An error with a POSIX code, shaped like those node:net emits. */
+export function systemError(code: 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT', syscall: string): NodeJS.ErrnoException {
+  const errno = { ECONNRESET: -104, EPIPE: -32, ETIMEDOUT: -110 }[code];
+  return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall });
+}

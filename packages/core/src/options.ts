@@ -1,0 +1,123 @@
+// options.ts - every option of a connection or server: one row each, with its environment form.
+
+import { SmcError } from './errors.js';
+import { TRANSPORT_NAMES, type TransportName } from './transport/decline.js';
+
+/** How long to poll for news before sleeping: learn it, never, or this many microseconds after the last activity. */
+export type BusyPoll = 'auto' | 'off' | number;
+
+/** Options this library adds to those of node:net. Every one can also be set by its environment variable. */
+export interface SmcOptions {
+  /** Transports that may be used, the server's order of preference. Env `SMC_TRANSPORTS` (comma separated). */
+  transports?: readonly TransportName[];
+  /** What happens when none of them can be used: plain TCP, or an error. Env `SMC_FALLBACK`. */
+  fallback?: 'tcp' | 'error';
+  /** Busy polling. Env `SMC_BUSY_POLL`. */
+  busyPoll?: BusyPoll;
+  /** Milliseconds a client waits for a listener that left a marker to offer SMC. Env `SMC_DISCOVERY_WAIT`. */
+  discoveryWait?: number;
+  /** Milliseconds a CLC message may take to arrive (RFC 7609; Linux uses 6000). Env `SMC_HANDSHAKE_TIMEOUT`. */
+  handshakeTimeout?: number;
+  /** Bytes of this side's receive ring: a power of two, 16 KiB to 4 MiB. Env `SMC_RING_SIZE`. */
+  ringSize?: number;
+}
+
+/** All options with their values. */
+export type ResolvedOptions = Readonly<Required<SmcOptions>>;
+
+interface OptionRow<K extends keyof SmcOptions> {
+  readonly default: Required<SmcOptions>[K];
+  readonly env: string;
+  /** What is accepted, for the error message. */
+  readonly accepts: string;
+  readonly valid: (value: unknown) => boolean;
+  readonly parse: (text: string) => unknown;
+}
+
+const number = (text: string): unknown => (/^\d+$/.test(text) ? Number(text) : text);
+const between = (low: number, high: number) => (value: unknown) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
+
+export const RING_SIZE_MIN = 16 * 1024;
+export const RING_SIZE_MAX = 4 * 1024 * 1024;
+
+export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K> } = {
+  transports: {
+    default: TRANSPORT_NAMES,
+    env: 'SMC_TRANSPORTS',
+    accepts: `a non-empty list without repeats of ${TRANSPORT_NAMES.join(', ')}`,
+    valid: (value) =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      new Set(value).size === value.length &&
+      value.every((name) => (TRANSPORT_NAMES as readonly unknown[]).includes(name)),
+    parse: (text) => text.split(',').map((name) => name.trim()),
+  },
+  fallback: {
+    default: 'tcp',
+    env: 'SMC_FALLBACK',
+    accepts: "'tcp' or 'error'",
+    valid: (value) => value === 'tcp' || value === 'error',
+    parse: (text) => text,
+  },
+  busyPoll: {
+    default: 'auto',
+    env: 'SMC_BUSY_POLL',
+    accepts: "'auto', 'off' or 0 to 1000000 microseconds",
+    valid: (value) => value === 'auto' || value === 'off' || between(0, 1_000_000)(value),
+    parse: number,
+  },
+  discoveryWait: {
+    default: 200,
+    env: 'SMC_DISCOVERY_WAIT',
+    accepts: '0 to 60000 milliseconds',
+    valid: between(0, 60_000),
+    parse: number,
+  },
+  handshakeTimeout: {
+    default: 6000,
+    env: 'SMC_HANDSHAKE_TIMEOUT',
+    accepts: '1 to 600000 milliseconds',
+    valid: between(1, 600_000),
+    parse: number,
+  },
+  ringSize: {
+    // 256 KiB was best or near best for 16-64 KiB chunks; 64 MiB falls out of the cache.
+    default: 256 * 1024,
+    env: 'SMC_RING_SIZE',
+    accepts: `a power of two from ${RING_SIZE_MIN} to ${RING_SIZE_MAX} bytes`,
+    valid: (value) => between(RING_SIZE_MIN, RING_SIZE_MAX)(value) && ((value as number) & ((value as number) - 1)) === 0,
+    parse: number,
+  },
+};
+
+function resolveOne<K extends keyof SmcOptions>(name: K, given: unknown): ResolvedOptions[K] {
+  const row: OptionRow<K> = OPTIONS[name];
+  const fromEnv = given === undefined ? process.env[row.env] : undefined;
+  const value = given !== undefined ? given : fromEnv !== undefined && fromEnv !== '' ? row.parse(fromEnv) : row.default;
+  if (!row.valid(value)) {
+    const source = given !== undefined ? `option ${name}` : `environment variable ${row.env}`;
+    throw new SmcError('ERR_SMC_INVALID_OPTION', `${source} must be ${row.accepts}; got ${JSON.stringify(value)}`);
+  }
+  return value as ResolvedOptions[K];
+}
+
+const NAMES = Object.keys(OPTIONS) as (keyof SmcOptions)[];
+let defaults: ResolvedOptions | undefined;
+
+/**
+ * Fills in what the caller left out, from the environment (read once, when first needed) and then from the table.
+ *
+ * @throws SmcError `ERR_SMC_INVALID_OPTION`, synchronously, naming the option or the variable.
+ */
+export function resolveOptions(given: SmcOptions | undefined): ResolvedOptions {
+  if (given === undefined || NAMES.every((name) => given[name] === undefined)) {
+    defaults ??= resolveAll({});
+    return defaults;
+  }
+  return resolveAll(given);
+}
+
+function resolveAll(given: SmcOptions): ResolvedOptions {
+  return Object.freeze(Object.fromEntries(NAMES.map((name) => [name, resolveOne(name, given[name])]))) as unknown as ResolvedOptions;
+}

@@ -1,0 +1,123 @@
+// consumer.ts - the receiving end of a ring. One per ring, used by one thread.
+//
+// The producer cursor is read once into a local and checked against the capacity; a cursor that cannot be is a
+// violation, after which the ring reads as empty. The bytes themselves are as untrusted as the cursor: the peer can
+// change them while they are looked at, so `copy` hands out private memory and `peek` says what it is.
+
+import { SmcError } from '../errors.js';
+import { type RingMemory, WORD } from './layout.js';
+import { load, store } from './words.js';
+
+/**
+ * A live view of memory that the peer can still change. Read numbers from it or copy it; never give it to a decoder
+ * that assumes stable input (`toString('utf8')`, `TextDecoder`, `JSON.parse`, zlib): on Node 20 and 22 those crash the
+ * process when the bytes change under them.
+ */
+export type PeerView = Uint8Array & { readonly __peerView?: true };
+
+export class RingConsumer {
+  readonly capacity: number;
+  /** Set when the peer wrote a cursor that cannot be; the ring then reads as empty. */
+  violated = false;
+  /** Bytes released but not yet announced to the producer. */
+  unannounced = 0;
+
+  readonly #words: Int32Array;
+  readonly #data: Uint8Array;
+  readonly #mask: number;
+  readonly #mirrored: boolean;
+  #cursor = 0; // private copy of the consumer cursor
+  #producer = 0; // the producer cursor as last read and checked
+
+  constructor(memory: RingMemory) {
+    this.capacity = memory.capacity;
+    this.#words = memory.words;
+    this.#data = memory.data;
+    this.#mask = memory.capacity - 1;
+    this.#mirrored = memory.mirrored;
+  }
+
+  /** Total bytes released since the start, modulo 2^32. */
+  get cursor(): number {
+    return this.#cursor >>> 0;
+  }
+
+  /** Bytes that can be read. Pairs with RingProducer.publish: they are visible after this. */
+  available(): number {
+    const producer = load(this.#words, WORD.producerCursor);
+    const bytes = (producer - this.#cursor) >>> 0;
+    // A cursor may neither pass the capacity nor go back behind what was already seen.
+    if (bytes > this.capacity - this.unannounced || bytes < ((this.#producer - this.#cursor) >>> 0)) {
+      this.violated = true;
+      return 0;
+    }
+    this.#producer = producer;
+    return bytes;
+  }
+
+  /** Bytes known to be readable since the last {@link available}, without looking again. */
+  get known(): number {
+    return (this.#producer - this.#cursor) >>> 0;
+  }
+
+  /** A live view of up to `limit` readable bytes, or undefined when there are none. Valid until they are released. */
+  peek(limit = this.capacity): PeerView | undefined {
+    const bytes = Math.min(this.available(), limit);
+    if (bytes <= 0) return undefined;
+    const at = this.#cursor & this.#mask;
+    return this.#data.subarray(at, this.#mirrored ? at + bytes : Math.min(at + bytes, this.capacity));
+  }
+
+  /** Gives `length` bytes back without announcing it; {@link publish} does. */
+  advance(length: number): void {
+    this.#cursor = (this.#cursor + length) | 0;
+    this.unannounced += length;
+  }
+
+  /**
+   * Gives `length` read bytes back to the producer.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more bytes than are readable.
+   */
+  release(length: number): void {
+    if (!(length >= 0 && length <= this.known)) {
+      throw new SmcError('ERR_SMC_RING_MISUSE', `release(${length}) with ${this.known} bytes readable`);
+    }
+    this.advance(length);
+    this.publish();
+  }
+
+  /** Copies `length` readable bytes from `skip` bytes ahead into private memory. They stay in the ring. */
+  copy(target: Uint8Array, at: number, length: number, skip = 0): void {
+    const from = (this.#cursor + skip) & this.#mask;
+    const first = this.capacity - from;
+    if (this.#mirrored || length <= first) {
+      target.set(this.#data.subarray(from, from + length), at);
+    } else {
+      target.set(this.#data.subarray(from, this.capacity), at);
+      target.set(this.#data.subarray(0, length - first), at + first);
+    }
+  }
+
+  /** Announces what was released. Pairs with RingProducer.space. Returns true when the producer waits for room. */
+  publish(): boolean {
+    if (this.unannounced === 0) return false;
+    this.unannounced = 0;
+    store(this.#words, WORD.consumerCursor, this.#cursor);
+    // pairs with RingProducer.setWriteBlocked: it stores that word, then reads our cursor; we do the reverse
+    return load(this.#words, WORD.writeBlocked) !== 0;
+  }
+
+  /** The peer's connection state bits (CONN_STATE). Read before {@link available}: bits first, then the last bytes. */
+  state(): number {
+    return load(this.#words, WORD.connState);
+  }
+
+  /** The data bytes and the offset of the next readable one: the allocation-free way to look at the ring. */
+  get data(): PeerView {
+    return this.#data;
+  }
+
+  get offset(): number {
+    return this.#cursor & this.#mask;
+  }
+}

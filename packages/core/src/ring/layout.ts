@@ -1,0 +1,76 @@
+// layout.ts - the memory layout of one ring. Everything that reads or writes a ring gets its offsets from here.
+//
+//   header, 512 bytes: four lines of 128 bytes (two cache lines, so that neighbours are not prefetched together)
+//
+//   +0    magic | version | capacity | 0 ...       constants, written by the creator before the ring is shared
+//   +128  producer cursor | connection state       written by the producer, read by the consumer
+//         | write blocked
+//   +256  consumer cursor                          written by the consumer, read by the producer
+//   +384  decision                                 compare-and-swap by both, see transport/decision.ts
+//
+//   data, `capacity` bytes (a power of two), elsewhere: where the memory can be mapped twice in a row ("mirrored")
+//   the data view is 2 * capacity long and a span is never split.
+//
+// Cursors are free-running 32-bit counters of bytes; position in the ring = cursor mod capacity, bytes in the ring =
+// producer cursor - consumer cursor, modulo 2^32. Words are 32-bit in the byte order of the machine.
+// Compare kernel smc: prod cursor ~ TCP snd_nxt, cons cursor ~ rcv_nxt of what the application has read.
+
+export const RING_MAGIC = 0x534d4352; // "SMCR" ring
+export const RING_VERSION = 1;
+
+/** Bytes of one ring header. */
+export const HEADER_BYTES = 512;
+
+/** Index of each word in the header, in units of 32 bits. */
+export const WORD = {
+  magic: 0,
+  version: 1,
+  capacity: 2,
+  producerCursor: 32,
+  connState: 33,
+  writeBlocked: 34,
+  consumerCursor: 64,
+  decision: 96,
+} as const;
+
+/** Connection state bits the producer sets, as in a CDC message (RFC 7609 section 4.4, bytes 25). */
+export const CONN_STATE = {
+  /** No more bytes will follow those committed (half close). */
+  sendingDone: 0x80,
+  /** The producer has closed the connection and reads nothing more. */
+  closed: 0x40,
+  /** Closed with unread or unsent data, or by reset. */
+  abnormal: 0x20,
+} as const;
+
+/** One ring's memory, however it was obtained. */
+export interface RingMemory {
+  /** The 128 words of the header. */
+  readonly words: Int32Array;
+  /** `capacity` bytes, or twice that when mirrored. */
+  readonly data: Uint8Array;
+  readonly capacity: number;
+  readonly mirrored: boolean;
+}
+
+/** Writes the constants of a ring that nobody else can see yet and clears its state. */
+export function initialise(memory: RingMemory): void {
+  const { words, capacity } = memory;
+  words.fill(0);
+  words[WORD.magic] = RING_MAGIC;
+  words[WORD.version] = RING_VERSION;
+  words[WORD.capacity] = capacity;
+}
+
+/** A ring in new memory shared between threads of this process. Not mirrored. */
+export function allocateShared(capacity: number): RingMemory {
+  const buffer = new SharedArrayBuffer(HEADER_BYTES + capacity);
+  const memory = {
+    words: new Int32Array(buffer, 0, HEADER_BYTES / 4),
+    data: new Uint8Array(buffer, HEADER_BYTES, capacity),
+    capacity,
+    mirrored: false,
+  };
+  initialise(memory);
+  return memory;
+}

@@ -1,0 +1,139 @@
+// producer.ts - the sending end of a ring. One per ring, used by one thread.
+//
+// Nothing here trusts what the other side can write: the consumer cursor is read once into a local and checked; our
+// own cursor is a private number, stored for the other side and never read back. No method allocates unless it
+// returns a view.
+
+import { SmcError } from '../errors.js';
+import { type RingMemory, WORD } from './layout.js';
+import { load, store } from './words.js';
+
+export class RingProducer {
+  readonly capacity: number;
+  /** Bytes written so far but not yet visible to the consumer. */
+  unpublished = 0;
+  /** Set when the peer wrote a cursor that cannot be; the ring then reads as full. */
+  violated = false;
+
+  readonly #words: Int32Array;
+  readonly #data: Uint8Array;
+  readonly #mask: number;
+  readonly #mirrored: boolean;
+  #cursor = 0; // private copy of the producer cursor, unpublished bytes included
+  #consumer = 0; // the consumer cursor as last read: a lower bound
+  #reserved = 0;
+
+  constructor(memory: RingMemory) {
+    this.capacity = memory.capacity;
+    this.#words = memory.words;
+    this.#data = memory.data;
+    this.#mask = memory.capacity - 1;
+    this.#mirrored = memory.mirrored;
+  }
+
+  /** Total bytes written since the start, modulo 2^32. */
+  get cursor(): number {
+    return this.#cursor >>> 0;
+  }
+
+  /** Free bytes; reads the shared cursor only if fewer than `wanted` are known to be free. */
+  space(wanted: number): number {
+    let free = this.capacity - ((this.#cursor - this.#consumer) >>> 0);
+    if (free >= wanted) return free;
+    // pairs with RingConsumer.publish: bytes before this cursor have been read and may be overwritten
+    const consumer = load(this.#words, WORD.consumerCursor);
+    const used = (this.#cursor - consumer) >>> 0;
+    if (used > this.capacity || used > ((this.#cursor - this.#consumer) >>> 0)) {
+      this.violated = true;
+      return 0;
+    }
+    this.#consumer = consumer;
+    free = this.capacity - used;
+    return free;
+  }
+
+  /**
+   * A view of `length` free bytes to fill in place, or undefined when there is no room. Valid until the next call on
+   * this ring. In memory that is not mirrored it is shorter where the ring wraps.
+   */
+  reserve(length: number): Uint8Array | undefined {
+    if (length <= 0 || length > this.capacity || this.space(length) < length) return undefined;
+    const at = this.#cursor & this.#mask;
+    const end = this.#mirrored ? at + length : Math.min(at + length, this.capacity);
+    this.#reserved = end - at;
+    return this.#data.subarray(at, end);
+  }
+
+  /**
+   * Makes the first `length` reserved bytes part of the stream and visible to the consumer.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more bytes than were reserved.
+   */
+  commit(length: number): void {
+    if (!(length >= 0 && length <= this.#reserved)) {
+      throw new SmcError('ERR_SMC_RING_MISUSE', `commit(${length}) after reserving ${this.#reserved} bytes`);
+    }
+    this.#reserved = 0;
+    this.advance(length);
+    this.publish();
+  }
+
+  /** Copies as much of `source` as fits, from `start` on; returns the bytes copied. Not visible until `publish`. */
+  write(source: Uint8Array, start = 0): number {
+    const wanted = source.length - start;
+    const free = this.space(wanted);
+    const length = wanted < free ? wanted : free;
+    if (length === 0) return 0;
+    const chunk = length === source.length ? source : source.subarray(start, start + length);
+    this.copyIn(chunk, this.#cursor & this.#mask);
+    this.advance(length);
+    return length;
+  }
+
+  /** Room for a direct write of up to `length` contiguous bytes: their offset in {@link data}, or -1. */
+  claim(length: number): number {
+    if (this.space(length) < length) return -1;
+    const at = this.#cursor & this.#mask;
+    return this.#mirrored || at + length <= this.capacity ? at : -1;
+  }
+
+  /** The data bytes; with {@link claim} and {@link advance} the allocation-free way to write. */
+  get data(): Uint8Array {
+    return this.#data;
+  }
+
+  /** Counts `length` bytes as written without making them visible. The caller has made sure that they fit. */
+  advance(length: number): void {
+    this.#cursor = (this.#cursor + length) | 0;
+    this.unpublished += length;
+  }
+
+  /** Makes everything written so far visible. Pairs with RingConsumer.available. */
+  publish(): void {
+    if (this.unpublished === 0) return;
+    this.unpublished = 0;
+    store(this.#words, WORD.producerCursor, this.#cursor);
+  }
+
+  /**
+   * Tells the consumer whether the producer waits for room. The caller must look at {@link space} again after
+   * setting it: pairs with RingConsumer.publish, which stores its cursor first and then reads this word.
+   */
+  setWriteBlocked(blocked: boolean): void {
+    store(this.#words, WORD.writeBlocked, blocked ? 1 : 0);
+  }
+
+  /** Stores the connection state bits (CONN_STATE). Publish first: the consumer reads the state, then the cursor. */
+  setState(bits: number): void {
+    store(this.#words, WORD.connState, bits);
+  }
+
+  private copyIn(chunk: Uint8Array, at: number): void {
+    const first = this.capacity - at;
+    if (this.#mirrored || chunk.length <= first) {
+      this.#data.set(chunk, at);
+    } else {
+      this.#data.set(chunk.subarray(0, first), at);
+      this.#data.set(chunk.subarray(first), 0);
+    }
+  }
+}

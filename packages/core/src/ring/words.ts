@@ -1,0 +1,30 @@
+// words.ts - the one file that touches words another thread or process writes.
+//
+// ECMAScript orders Atomics only between agents of one cluster, over SharedArrayBuffers. Between processes, on the
+// external ArrayBuffer of a shared mapping, it promises nothing; V8 emits the same sequentially consistent
+// instructions for both kinds of buffer, which test/memory-order checks on every Node version that is supported.
+// A native load-acquire / store-release could replace these six functions without touching the ring.
+
+export type Words = Int32Array;
+
+/** Acquire. What the other side wrote before the store that this load sees is visible after it. */
+export function load(words: Words, index: number): number {
+  return Atomics.load(words, index);
+}
+
+/** Release, and sequentially consistent: a later `load` of another word is not moved before it. */
+export function store(words: Words, index: number, value: number): void {
+  Atomics.store(words, index, value);
+}
+
+export function exchange(words: Words, index: number, value: number): number {
+  return Atomics.exchange(words, index, value);
+}
+
+export function or(words: Words, index: number, bits: number): number {
+  return Atomics.or(words, index, bits);
+}
+
+export function compareExchange(words: Words, index: number, expected: number, value: number): number {
+  return Atomics.compareExchange(words, index, expected, value);
+}

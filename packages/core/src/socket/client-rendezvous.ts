@@ -1,0 +1,111 @@
+// client-rendezvous.ts - the client's half of the handshake on a connected TCP socket: wait for an offer, Proposal,
+// Accept or Decline, the agreed switch, Confirm or Decline. See transport/decision.ts for what follows from each word.
+
+import type net from 'node:net';
+import { ClcReader, encode } from '../clc/index.js';
+import type { ClcMessage } from '../clc/messages.js';
+import { systemError } from '../errors.js';
+import type { ResolvedOptions } from '../options.js';
+import type { ClientAttempt, ClientOffer } from '../transport/backend.js';
+import type { Channel } from '../transport/channel.js';
+import { DECISION, decide } from '../transport/decision.js';
+import { type Decline, decline, reasonOfCode, type TransportName } from '../transport/decline.js';
+import { Handshake } from './handshake.js';
+
+/** How a handshake ended. `rest` is payload that arrived behind the last CLC message. */
+export type Outcome =
+  | { readonly kind: 'ring'; readonly channel: Channel }
+  | { readonly kind: 'tcp'; readonly decline: Decline; readonly rest: Buffer }
+  | { readonly kind: 'error'; readonly error: Error };
+
+export class ClientRendezvous extends Handshake {
+  readonly #transport: TransportName;
+  readonly #attempt: ClientAttempt;
+  readonly #reader = new ClcReader();
+  #offer: ClientOffer | undefined;
+  /** We have declined after the claim: one answer of the server is still to come before its payload. */
+  #declined: Decline | undefined;
+
+  constructor(transport: TransportName, attempt: ClientAttempt, inner: net.Socket, options: ResolvedOptions, done: (outcome: Outcome) => void) {
+    super(inner, options, done);
+    this.#transport = transport;
+    this.#attempt = attempt;
+  }
+
+  start(): void {
+    this.listen();
+    this.within(this.options.discoveryWait, () => {
+      this.#attempt.abandon('timeout');
+      this.#plain(decline(this.#transport, 'peer', 'no-offer'));
+    });
+    this.#attempt.wait((offer) => {
+      if (this.over) {
+        if (offer !== undefined && 'proposal' in offer) offer.release();
+      } else if (offer === undefined) this.#plain(decline(this.#transport, 'peer', 'no-offer'));
+      else if ('reason' in offer) this.#plain(offer);
+      else this.#propose(offer);
+    });
+  }
+
+  protected override onBytes(bytes: Buffer): void {
+    this.#reader.push(bytes);
+    // Before a Proposal nobody speaks CLC: it is a plain peer that speaks first.
+    if (this.#offer === undefined) return this.#plain(decline(this.#transport, 'peer', 'no-offer', 'the server spoke first'));
+    const message = this.read(this.#reader);
+    if (message !== undefined) this.#answered(this.#offer, message);
+  }
+
+  protected override onEnd(): void {
+    if (this.#offer === undefined) this.#plain(decline(this.#transport, 'peer', 'no-offer', 'the server closed the connection'));
+    else this.fail(systemError('ECONNRESET', 'read'));
+  }
+
+  protected override onOver(): void {
+    this.#attempt.abandon('other');
+    this.#offer?.release();
+  }
+
+  #propose(offer: ClientOffer): void {
+    this.#offer = offer;
+    this.send(encode(offer.proposal));
+    this.within(this.options.handshakeTimeout, () => this.#refuse(offer, decline(this.#transport, 'local', 'timeout')));
+  }
+
+  #answered(offer: ClientOffer, message: ClcMessage): void {
+    if (this.#declined !== undefined) return this.#plain(this.#declined);
+    if (message.type === 'decline') return this.#plain(decline(this.#transport, 'peer', reasonOfCode(message.diagnosis)));
+    if (message.type !== 'accept') return this.violation(`a ${message.type} in place of an Accept`);
+    const confirm = offer.accepted(message);
+    if ('reason' in confirm) return this.#refuse(offer, confirm, true);
+    switch (decide(offer.decisionWords, DECISION.claimed, DECISION.ring)) {
+      case DECISION.ring:
+        this.send(encode(confirm));
+        if (this.#reader.rest().length > 0) return this.violation('payload behind an Accept');
+        return this.finish({ kind: 'ring', channel: offer.channel() });
+      case DECISION.tcpByServer:
+        return this.#plain(decline(this.#transport, 'peer', 'timeout'));
+      default:
+        return this.violation('an impossible decision');
+    }
+  }
+
+  /** We do not want the ring after all: the server learns it by our Decline, unless it has given up itself. */
+  #refuse(offer: ClientOffer, why: Decline, answered = false): void {
+    switch (decide(offer.decisionWords, DECISION.claimed, DECISION.tcpByClient)) {
+      case DECISION.tcpByClient:
+        this.sendDecline(why);
+        break;
+      case DECISION.tcpByServer:
+        break;
+      default:
+        return this.violation('an impossible decision');
+    }
+    if (answered) return this.#plain(why);
+    this.#declined = why;
+    this.within(this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'connect')));
+  }
+
+  #plain(why: Decline): void {
+    this.finish({ kind: 'tcp', decline: why, rest: this.#reader.rest() });
+  }
+}

@@ -1,0 +1,238 @@
+// connecting.ts - what connect() does: to node:net untouched unless somebody at the address speaks SMC; else one address
+// at a time in node's order, with node's events, TCP first and then the handshake.
+
+import dns from 'node:dns';
+import net from 'node:net';
+import { SmcError } from '../errors.js';
+import { foldAddress } from '../memory/memory.js';
+import type { ResolvedOptions } from '../options.js';
+import { hasHandle, revive } from '../tcp/handle.js';
+import type { Backend, ClientAttempt, Endpoint } from '../transport/backend.js';
+import { backendsPending, usableBackend } from '../transport/backends.js';
+import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { type Candidate, type CandidateName, select } from '../transport/select.js';
+import { hasOwnOptions, normalizeConnect, type NormalizedConnect, optionsOf } from './arguments.js';
+import { ClientRendezvous, type Outcome } from './client-rendezvous.js';
+import { control, type Socket } from './socket.js';
+
+type Plain = (...args: unknown[]) => Socket;
+type Connect = NormalizedConnect['options'];
+
+const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
+
+/** Connects `socket`; `plain` is connect() of net.Socket. */
+export function connectSocket(socket: Socket, args: readonly unknown[], plain: Plain): Socket {
+  const { options, callback } = normalizeConnect(args);
+  if (hasOwnOptions(options)) control.setOptions(socket, optionsOf({ ...control.options(socket), ...ownOf(options) }));
+  const own = control.options(socket);
+  const port = Number(options.port);
+  const outOfReach = options.path !== undefined || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
+  const toPlain = (declines: readonly Decline[]) => {
+    const result = plain(...args);
+    settlePlain(socket, own, declines);
+    return result;
+  };
+  if (outOfReach) return toPlain(CANDIDATES.map((name) => decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it')));
+  if (own.transports.length === 1 && own.transports[0] === 'tcp') return toPlain(CANDIDATES.map((name) => decline(name, 'local', 'configuration')));
+  const waiting = backendsPending();
+  if (waiting !== undefined) {
+    begin(socket, options, callback);
+    void waiting.then(() => {
+      if (!socket.destroyed) resume(socket, options, own, port, args, plain);
+    });
+    return socket;
+  }
+  const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
+  if (!candidates.some((found) => !('reason' in found) && found.mayListen(port))) {
+    return toPlain(declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+  }
+  begin(socket, options, callback);
+  resume(socket, options, own, port, args, plain);
+  return socket;
+}
+
+const ownOf = (options: Connect) => {
+  const { transports, fallback, busyPoll, discoveryWait, handshakeTimeout, ringSize } = options;
+  return Object.fromEntries(Object.entries({ transports, fallback, busyPoll, discoveryWait, handshakeTimeout, ringSize }).filter(([, value]) => value !== undefined));
+};
+
+/** connect() of net as far as it goes without a handle. */
+function begin(socket: Socket, options: Connect, callback: (() => void) | undefined): void {
+  revive(socket);
+  control.undecided(socket, options);
+  control.setConnecting(socket, true);
+  if (callback !== undefined) socket.once('connect', callback);
+  if (options.noDelay !== undefined) socket.setNoDelay(options.noDelay);
+  if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive, options.keepAliveInitialDelay);
+  socket._unrefTimer();
+}
+
+/** A {@link Decline} for each transport but TCP, when none is used. */
+function declinesOf(own: ResolvedOptions, usable: (backend: Backend) => Candidate): readonly Decline[] {
+  const candidates: Partial<Record<CandidateName, Candidate>> = {};
+  for (const name of CANDIDATES) {
+    if (!own.transports.includes(name)) continue;
+    const found = usableBackend(name);
+    candidates[name] = 'reason' in found ? found : usable(found);
+  }
+  return select({ order: own.transports, allowed: own.transports, candidates }).declines;
+}
+
+function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly Decline[]): void {
+  control.setDeclines(socket, declines);
+  const refused = refusal(own, declines);
+  if (refused !== undefined) process.nextTick(() => socket.destroy(refused));
+  else socket.once('connect', () => socket.emit('transport', 'tcp'));
+}
+
+/** Is TCP not good enough? `fallback: 'error'` means so, unless TCP was asked for by name. */
+function refusal(own: ResolvedOptions, declines: readonly Decline[]): SmcError | undefined {
+  if (own.fallback !== 'error') return undefined;
+  const reasons = declines.map(({ transport, detail }) => `${transport}: ${detail}`).join('; ');
+  const error = new SmcError('ERR_SMC_FALLBACK', `only TCP is left (${reasons})`);
+  error.declines = declines;
+  return error;
+}
+
+/** Resolves the name, then goes through the addresses. */
+function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: number, args: readonly unknown[], plain: Plain): void {
+  const host = options.host ?? 'localhost';
+  const family = net.isIP(host);
+  if (family !== 0) return tryAddresses([{ address: host, family }]);
+  const lookup = options.lookup ?? dns.lookup;
+  const all = options.autoSelectFamily ?? net.getDefaultAutoSelectFamily();
+  const hints = options.hints !== undefined ? { hints: options.hints } : {};
+  lookup(host, { family: options.family ?? 0, all, ...hints } as dns.LookupOptions, (error, found: unknown, foundFamily?: number) => {
+    if (socket.destroyed || !socket.connecting) return;
+    if (error) {
+      socket.emit('lookup', error, undefined, undefined, host);
+      return void socket.destroy(error);
+    }
+    const addresses = Array.isArray(found) ? (found as dns.LookupAddress[]) : [{ address: found as string, family: foundFamily ?? net.isIP(found as string) }];
+    tryAddresses(addresses);
+  });
+
+  function tryAddresses(addresses: readonly dns.LookupAddress[]): void {
+    const reachable = addresses.some((address) => findAttempt(own, endpoint(address, port), true) !== undefined);
+    if (!reachable) {
+      // Nobody there: node:net connects as if we had not been here; the name is not looked up again.
+      const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
+        every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
+      control.setConnecting(socket, false);
+      plain(family !== 0 ? args[0] !== null && typeof args[0] === 'object' ? { ...options } : { port, host } : { ...options, port, lookup: replay });
+      return settlePlain(socket, own, declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+    }
+    if (family === 0) for (const { address, family: kind } of addresses) socket.emit('lookup', null, address, kind, host);
+    new Connecting(socket, options, own, addresses.map((address) => endpoint(address, port))).next();
+  }
+}
+
+const endpoint = ({ address, family }: dns.LookupAddress, port: number): Endpoint => {
+  const folded = foldAddress(address);
+  return { address: folded, port, family: folded === address && family === 6 ? 6 : 4 };
+};
+
+/** The first transport of ours with a listener at this endpoint. With `look` nothing is set aside yet. */
+function findAttempt(own: ResolvedOptions, to: Endpoint, look: true): CandidateName | undefined;
+function findAttempt(own: ResolvedOptions, to: Endpoint): { name: CandidateName; attempt: ClientAttempt } | undefined;
+function findAttempt(own: ResolvedOptions, to: Endpoint, look?: true): unknown {
+  for (const name of own.transports) {
+    if (name === 'tcp') continue;
+    const found = usableBackend(name);
+    if ('reason' in found) continue;
+    if (look) {
+      if (found.mayListen(to.port)) return name;
+      continue;
+    }
+    const attempt = found.attempt(to, own);
+    if (attempt !== undefined) return { name, attempt };
+  }
+  return undefined;
+}
+
+/** One connect() that may end on a ring, over the addresses of its host. */
+class Connecting {
+  readonly #socket: Socket;
+  readonly #options: Connect;
+  readonly #own: ResolvedOptions;
+  readonly #addresses: Endpoint[];
+  readonly #errors: Error[] = [];
+  readonly #several: boolean;
+
+  constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[]) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#own = own;
+    this.#addresses = addresses;
+    this.#several = addresses.length > 1;
+  }
+
+  next(): void {
+    const to = this.#addresses.shift();
+    if (to === undefined) return void this.#socket.destroy(this.#error());
+    const found = findAttempt(this.#own, to);
+    const fd = found?.attempt.fd;
+    // manualStart: a descriptor that is not connected yet must not be read.
+    const adopted = { fd, manualStart: true, readable: true, writable: true } as net.SocketConstructorOpts;
+    const inner = new net.Socket({ ...(fd === undefined ? {} : adopted), allowHalfOpen: true });
+    control.setInner(this.#socket, inner);
+    if (this.#options.noDelay) inner.setNoDelay(true);
+    if (this.#options.keepAlive) inner.setKeepAlive(true, this.#options.keepAliveInitialDelay);
+    const failed = (error: Error) => {
+      found?.attempt.abandon('other');
+      inner.destroy();
+      this.#errors.push(error);
+      if (this.#several) this.#socket.emit('connectionAttemptFailed', to.address, to.port, to.family, error);
+      if (!this.#socket.destroyed) this.next();
+    };
+    control.setAbort(this.#socket, () => found?.attempt.abandon('other'));
+    inner.once('error', failed);
+    if (this.#several) this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
+    inner.connect({ host: to.address, port: to.port, family: to.family });
+    // Two ticks from now connect(2) has been called, so the source is known; the server can accept only in a later turn.
+    process.nextTick(() => {
+      const { address, port } = inner.address() as net.AddressInfo;
+      if (port !== undefined) found?.attempt.connecting({ address: foldAddress(address), port, family: to.family });
+    });
+    inner.once('connect', () => {
+      inner.off('error', failed);
+      if (found === undefined) return this.#settle(inner, undefined, undefined);
+      const handshake = new ClientRendezvous(found.name, found.attempt, inner, this.#own, (outcome) => this.#settle(inner, found.name, outcome));
+      control.setAbort(this.#socket, () => handshake.abort());
+      handshake.start();
+    });
+  }
+
+  #settle(inner: net.Socket, name: CandidateName | undefined, outcome: Outcome | undefined): void {
+    const socket = this.#socket;
+    if (outcome?.kind === 'error') return void socket.destroy(outcome.error);
+    const ring = outcome?.kind === 'ring';
+    const declines = declinesOf(this.#own, (backend) => {
+      if (backend.name !== name) return decline(backend.name, 'path', 'no-marker');
+      return outcome?.kind === 'tcp' ? outcome.decline : 'usable';
+    });
+    control.setDeclines(socket, declines);
+    if (ring) control.toRing(socket, inner, outcome.channel);
+    else {
+      const refused = refusal(this.#own, declines);
+      if (refused !== undefined) return void socket.destroy(refused);
+      control.toTcp(socket, inner, outcome?.rest ?? Buffer.alloc(0));
+    }
+    established(socket, (ring ? name : 'tcp') as TransportName);
+  }
+
+  #error(): Error {
+    const [first] = this.#errors;
+    if (!this.#several || this.#errors.length === 1) return first as Error;
+    return Object.assign(new AggregateError(this.#errors), { code: (first as NodeJS.ErrnoException).code });
+  }
+}
+
+/** The events of a connected client socket, in node's order. */
+function established(socket: Socket, transport: TransportName): void {
+  control.setConnecting(socket, false);
+  socket.emit('transport', transport);
+  socket.emit('connect');
+  socket.emit('ready');
+  if (!socket.destroyed && !socket.isPaused()) socket.read(0);
+}

@@ -1,0 +1,42 @@
+// index.ts - connect(), createConnection() and createServer(), with node:net's signatures.
+
+import diagnostics from 'node:diagnostics_channel';
+import type net from 'node:net';
+import { type ConnectOptions, normalizeConnect, type ServerOptions, type SocketOptions } from './arguments.js';
+import { Server } from './server.js';
+import { Socket } from './socket.js';
+
+export type { ConnectOptions, ServerOptions, SocketOptions } from './arguments.js';
+export { RingSurface } from './ring-surface.js';
+export { Server } from './server.js';
+export { Socket, type SocketStats } from './socket.js';
+
+const clientSockets = diagnostics.channel('net.client.socket');
+
+export function connect(options: ConnectOptions, connectionListener?: () => void): Socket;
+export function connect(port: number, host?: string, connectionListener?: () => void): Socket;
+export function connect(port: number, connectionListener?: () => void): Socket;
+export function connect(path: string, connectionListener?: () => void): Socket;
+/**
+ * Connects as `net.connect` does, with its arguments, events and errors; over a ring where the peer can, else over TCP.
+ * @throws SmcError `ERR_SMC_INVALID_OPTION` synchronously, and whatever net.connect throws.
+ */
+export function connect(...args: unknown[]): Socket {
+  const { options } = normalizeConnect(args);
+  const socket = new Socket(options as unknown as SocketOptions);
+  if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
+  const { timeout } = options as { timeout?: number };
+  if (timeout) socket.setTimeout(timeout);
+  return socket.connect(...args);
+}
+
+export const createConnection = connect;
+
+/** Creates a server as `net.createServer` does. Sockets it emits are {@link Socket}s. */
+export function createServer(connectionListener?: (socket: Socket) => void): Server;
+export function createServer(options?: ServerOptions, connectionListener?: (socket: Socket) => void): Server;
+export function createServer(options?: ServerOptions | ((socket: Socket) => void), connectionListener?: (socket: Socket) => void): Server {
+  return new Server(options, connectionListener);
+}
+
+export type { net };

@@ -1,0 +1,223 @@
+// ring-surface.ts - `socket.ring`: the zero-copy side of a ring connection. Same bytes, same order as the stream.
+
+import { SmcError } from '../errors.js';
+import type { PeerView } from '../ring/consumer.js';
+import { RecordReader, RecordWriter } from '../ring/records.js';
+import type { RingStream } from './ring-stream.js';
+
+/**
+ * The rings of a connection, in place.
+ *
+ * Sending: `reserve` a view, fill it, `commit`; or `send` records. Receiving: `peek` a view, look at it, `release`; or
+ * `receive` records. The first use of a receiving call takes the receiving direction over from the stream for good:
+ * 'data' is not emitted any more ('end' is). Nothing here allocates per message but the views themselves.
+ */
+export class RingSurface {
+  /** Called from the loop when there are bytes to peek, and once when the peer has ended. */
+  #onreadable: (() => void) | undefined;
+  /** Called from the loop when room may have come after `reserve` or `send` found none. */
+  onwritable: (() => void) | undefined;
+
+  readonly #stream: RingStream;
+  #writer: RecordWriter | undefined;
+  #reader: RecordReader | undefined;
+  #waitingReader: ((more: boolean) => void) | undefined;
+  #waitingWriter: { bytes: number; resolve: (room: boolean) => void } | undefined;
+  #blocked = false;
+
+  constructor(stream: RingStream) {
+    this.#stream = stream;
+    stream.writer = () => this.#onRoom();
+  }
+
+  /** Bytes of the ring we write and of the ring we read. */
+  get capacity(): { readonly tx: number; readonly rx: number } {
+    const { tx, rx } = this.#stream.channel;
+    return { tx: tx.capacity, rx: rx.capacity };
+  }
+
+  /** Largest record `send` takes. */
+  get maxRecord(): number {
+    return this.#records().maxRecord;
+  }
+
+  /**
+   * A view of exactly `length` bytes of the peer's ring to fill in place; undefined when there is no room now (see
+   * {@link writable}), or while the stream still has unwritten chunks. Valid until `commit`. Over the memory transport
+   * it is shorter where the ring wraps.
+   */
+  reserve(length: number): Uint8Array | undefined {
+    if (!this.#sendable()) return undefined;
+    const view = this.#stream.channel.tx.reserve(length);
+    if (view === undefined) this.#block(length);
+    return view;
+  }
+
+  /**
+   * Sends the first `length` bytes of the reserved view and wakes the peer if it sleeps.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more than was reserved.
+   */
+  commit(length: number): void {
+    const { channel, closed } = this.#stream;
+    if (closed) return;
+    channel.tx.commit(length);
+    this.#stream.bytesWritten += length;
+    channel.notify();
+  }
+
+  /** Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed. */
+  writable(length = 1): Promise<boolean> {
+    if (!this.#sendable() && this.#over) return Promise.resolve(false);
+    if (this.#sendable() && this.#stream.channel.tx.space(length) >= length) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.#waitingWriter = { bytes: length, resolve };
+      if (this.#block(length)) this.#onRoom();
+    });
+  }
+
+  /** Sends records, boundaries kept, from index `start` on; returns how many were taken (fewer when there is no room). */
+  send(records: readonly Uint8Array[], start = 0): number {
+    if (!this.#sendable()) return 0;
+    const { channel } = this.#stream;
+    const before = channel.tx.cursor;
+    let taken = 0;
+    try {
+      taken = this.#records().send(records, start);
+    } finally {
+      this.#stream.bytesWritten += (channel.tx.cursor - before) >>> 0;
+      this.#stream.publish();
+    }
+    const next = records[start + taken];
+    if (next !== undefined && this.#block(next.length + 8)) return taken + this.send(records, start + taken);
+    return taken;
+  }
+
+  /** A live view of up to `limit` received bytes, or undefined when there are none. See {@link PeerView} for its limits. */
+  peek(limit?: number): PeerView | undefined {
+    this.#takeOver();
+    return this.#stream.closed ? undefined : this.#stream.channel.rx.peek(limit);
+  }
+
+  /** Gives `length` peeked bytes back; the view must not be used any more. */
+  release(length: number): void {
+    const { channel, closed } = this.#stream;
+    if (closed) return;
+    channel.rx.advance(this.#checked(length));
+    this.#stream.bytesRead += length;
+    if (channel.rx.publish()) channel.notify();
+    if (channel.rx.known === 0) this.#stream.noteState();
+  }
+
+  /** Hands up to `limit` received records to `handler` as ranges of private memory; returns how many there were. */
+  receive(handler: (bytes: Uint8Array, offset: number, length: number) => void, limit?: number): number {
+    this.#takeOver();
+    if (this.#stream.closed) return 0;
+    const { channel } = this.#stream;
+    const before = channel.rx.cursor;
+    this.#reader ??= new RecordReader(channel.rx);
+    try {
+      return this.#reader.receive(handler, limit);
+    } finally {
+      if (!this.#stream.closed) {
+        this.#stream.bytesRead += (channel.rx.cursor - before) >>> 0;
+        if (channel.rx.publish()) channel.notify();
+        if (channel.rx.violated) this.#stream.violation('record length');
+        else if (channel.rx.known === 0) this.#stream.noteState();
+      }
+    }
+  }
+
+  /** Resolves to true when there are bytes to peek, to false when the peer has ended and everything was read. */
+  readable(): Promise<boolean> {
+    this.#takeOver();
+    if (!this.#stream.closed && this.#stream.channel.rx.available() > 0) return Promise.resolve(true);
+    if (this.#stream.closed || this.#stream.ended) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#waitingReader = resolve;
+    });
+  }
+
+  get onreadable(): (() => void) | undefined {
+    return this.#onreadable;
+  }
+
+  set onreadable(callback: (() => void) | undefined) {
+    this.#onreadable = callback;
+    if (callback === undefined) return;
+    this.#takeOver();
+    // What is there already has had its news.
+    if (!this.#stream.closed && this.#stream.channel.rx.available() > 0) this.#stream.channel.again();
+  }
+
+  get #over(): boolean {
+    return this.#stream.closed || this.#stream.peerClosed;
+  }
+
+  #sendable(): boolean {
+    return !this.#over && this.#stream.idle;
+  }
+
+  #records(): RecordWriter {
+    this.#writer ??= new RecordWriter(this.#stream.channel.tx);
+    return this.#writer;
+  }
+
+  /** Asks the peer to tell us of room, then looks again: true when there is some after all. */
+  #block(bytes: number): boolean {
+    if (this.#over) return false;
+    const { tx } = this.#stream.channel;
+    this.#blocked = true;
+    tx.setWriteBlocked(true);
+    return tx.space(bytes) >= bytes;
+  }
+
+  #onRoom(): void {
+    if (this.#blocked && !this.#stream.closed) {
+      this.#blocked = false;
+      this.#stream.channel.tx.setWriteBlocked(false);
+    }
+    const waiting = this.#waitingWriter;
+    if (waiting !== undefined) {
+      const room = this.#sendable() && this.#stream.channel.tx.space(waiting.bytes) >= waiting.bytes;
+      if (room || this.#over) {
+        this.#waitingWriter = undefined;
+        waiting.resolve(room);
+      } else if (this.#block(waiting.bytes)) this.#onRoom();
+    }
+    this.onwritable?.();
+  }
+
+  #takeOver(): void {
+    if (this.#stream.reader === undefined) this.#stream.reader = () => this.#onNews();
+  }
+
+  #onNews(): void {
+    const { channel, closed, ended } = this.#stream;
+    const over = closed || ended;
+    if (!over && channel.rx.available() === 0) {
+      if (channel.rx.violated) this.#stream.violation('producer cursor');
+      else this.#endIfOver();
+      return;
+    }
+    const waiting = this.#waitingReader;
+    this.#waitingReader = undefined;
+    waiting?.(!over);
+    this.#onreadable?.();
+  }
+
+  /** The end has no bytes: whoever waits learns it here. */
+  #endIfOver(): void {
+    this.#stream.noteState();
+    if (!this.#stream.ended && !this.#stream.closed) return;
+    const waiting = this.#waitingReader;
+    this.#waitingReader = undefined;
+    waiting?.(false);
+    this.#onreadable?.();
+  }
+
+  #checked(length: number): number {
+    const { known } = this.#stream.channel.rx;
+    if (length >= 0 && length <= known) return length;
+    throw new SmcError('ERR_SMC_RING_MISUSE', `release(${length}) with ${known} bytes readable`);
+  }
+}

@@ -1,0 +1,165 @@
+// server.ts - the server: a net.Server whose connections move onto a ring when their client waits for one. It accepts
+// plain clients on the same port; they see no difference and no wait.
+
+import net from 'node:net';
+import type { ResolvedOptions } from '../options.js';
+import { foldAddress } from '../memory/memory.js';
+import { descriptorOf } from '../tcp/handle.js';
+import type { Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import { backendsPending, usableBackend } from '../transport/backends.js';
+import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { optionsOf, type ServerOptions } from './arguments.js';
+import type { Outcome } from './client-rendezvous.js';
+import { ServerRendezvous } from './server-rendezvous.js';
+import { control, Socket } from './socket.js';
+
+type ConnectionListener = (socket: Socket) => void;
+type CandidateName = Exclude<TransportName, 'tcp'>;
+
+/** A net.Server; sockets given to 'connection' are {@link Socket}s. */
+export class Server extends net.Server {
+  readonly #own: ResolvedOptions;
+  readonly #socketOptions: { allowHalfOpen: boolean; highWaterMark?: number };
+  readonly #pauseOnConnect: boolean;
+  #registrations: Registration[] = [];
+  #registered = new Set<CandidateName>();
+  #declines: readonly Decline[] = [];
+
+  /** @throws SmcError `ERR_SMC_INVALID_OPTION` */
+  constructor(options?: ServerOptions | ConnectionListener, listener?: ConnectionListener) {
+    const given = typeof options === 'function' ? {} : (options ?? {});
+    const own = optionsOf(given);
+    super(given, (typeof options === 'function' ? options : listener) as ((socket: net.Socket) => void) | undefined);
+    this.#own = own;
+    const { allowHalfOpen = false, highWaterMark, pauseOnConnect = false } = given as net.ServerOpts;
+    this.#socketOptions = { allowHalfOpen, ...(highWaterMark !== undefined ? { highWaterMark } : {}) };
+    this.#pauseOnConnect = pauseOnConnect;
+  }
+
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const [first] = args;
+    // 'listening' is a promise that clients which connect from now on can find us.
+    if (event === 'listening') return this.#register(() => super.emit('listening'));
+    if (event === 'connection' && first instanceof net.Socket && !(first instanceof Socket)) return this.#accept(first);
+    return super.emit(event as string, ...args);
+  }
+
+  override close(callback?: (error?: Error) => void): this {
+    this.#unregister();
+    return super.close(callback);
+  }
+
+  #register(then: () => boolean): boolean {
+    const waiting = backendsPending();
+    if (waiting !== undefined) {
+      void waiting.then(() => {
+        if (this.listening) this.#register(then);
+      });
+      return true;
+    }
+    this.#unregister();
+    const endpoint = listenEndpoint(this.address());
+    const declines: Decline[] = [];
+    for (const name of ['memory', 'smcd', 'smcr'] as const) {
+      const found = this.#own.transports.includes(name) ? usableBackend(name) : decline(name, 'local', 'configuration');
+      const result = 'reason' in found ? found : endpoint === undefined ? decline(name, 'path', 'not-tcp') : found.register(endpoint, this.#own);
+      if ('reason' in result) declines.push(result);
+      else {
+        this.#registrations.push(result);
+        this.#registered.add(name);
+      }
+    }
+    this.#declines = declines;
+    return then();
+  }
+
+  #unregister(): void {
+    for (const registration of this.#registrations.splice(0)) registration.close();
+    this.#registered.clear();
+  }
+
+  /** A connection was accepted. Plain clients go on at once, in this very call. */
+  #accept(accepted: net.Socket): boolean {
+    if (this.#registered.size === 0) return this.#plain(accepted, []);
+    const connection = {
+      fd: descriptorOf(accepted),
+      get local() {
+        return endpointOf(accepted.localAddress, accepted.localPort);
+      },
+      get remote() {
+        return endpointOf(accepted.remoteAddress, accepted.remotePort);
+      },
+    };
+    const declines: Decline[] = [];
+    for (const name of this.#registered) {
+      const found = usableBackend(name);
+      const offer = 'reason' in found ? found : found.offer(connection, this.#own);
+      if (offer === undefined) declines.push(decline(name, 'peer', 'peer-not-smc'));
+      else if ('reason' in offer) declines.push(offer);
+      else return this.#meet(accepted, name, offer);
+    }
+    return this.#plain(accepted, declines);
+  }
+
+  /** The connection is TCP and was never anything else: the accepted socket itself becomes ours. */
+  #plain(accepted: net.Socket, declines: readonly Decline[]): boolean {
+    if (this.#own.fallback === 'error') {
+      accepted.destroy();
+      return true;
+    }
+    const socket = Object.setPrototypeOf(accepted, Socket.prototype) as Socket;
+    if (this.#declines.length + declines.length > 0) control.setDeclines(socket, sorted([...this.#declines, ...declines]));
+    return super.emit('connection', socket);
+  }
+
+  #meet(accepted: net.Socket, name: CandidateName, offer: ServerOffer): boolean {
+    accepted.allowHalfOpen = true;
+    const socket = new Socket(this.#socketOptions);
+    control.setOptions(socket, this.#own);
+    control.undecided(socket, undefined);
+    control.setInner(socket, accepted);
+    const others = this.#declines.concat(
+      [...this.#registered].filter((other) => other !== name).map((other) => decline(other, 'peer', 'peer-not-smc')),
+    );
+    const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => this.#settle(socket, accepted, outcome, others));
+    control.setAbort(socket, () => handshake.abort());
+    handshake.start();
+    accepted.resume();
+    return true;
+  }
+
+  #settle(socket: Socket, accepted: net.Socket, outcome: Outcome, others: readonly Decline[]): void {
+    if (outcome.kind === 'error' || (outcome.kind === 'tcp' && this.#own.fallback === 'error')) {
+      // Nobody has seen this connection yet: it ends as one that was reset in the backlog.
+      accepted.on('error', () => {});
+      accepted.resetAndDestroy();
+      return;
+    }
+    if (this.#pauseOnConnect) socket.pause();
+    if (outcome.kind === 'ring') {
+      control.setDeclines(socket, sorted([...others, decline('tcp', 'local', 'not-preferred')]));
+      control.toRing(socket, accepted, outcome.channel);
+    } else {
+      control.setDeclines(socket, sorted([...others, outcome.decline]));
+      control.toTcp(socket, accepted, outcome.rest);
+    }
+    super.emit('connection', socket);
+    if (!socket.destroyed && !socket.isPaused()) socket.read(0);
+  }
+}
+
+const ORDER = ['memory', 'smcd', 'smcr', 'tcp'];
+const sorted = (declines: Decline[]) => declines.sort((a, b) => ORDER.indexOf(a.transport) - ORDER.indexOf(b.transport));
+
+function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
+  if (address === undefined || port === undefined) return undefined;
+  const folded = foldAddress(address);
+  return { address: folded, port, family: net.isIPv6(folded) ? 6 : 4 };
+}
+
+/** Where a server listens, or undefined for paths. Node listens on `::` for both families unless told otherwise. */
+function listenEndpoint(address: string | net.AddressInfo | null): ListenEndpoint | undefined {
+  if (address === null || typeof address === 'string') return undefined;
+  const endpoint = endpointOf(address.address, address.port);
+  return endpoint && { ...endpoint, dual: endpoint.address === '::' };
+}

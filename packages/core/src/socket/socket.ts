@@ -1,0 +1,360 @@
+// socket.ts - the socket: a net.Socket that is, one after the other, undecided and then either TCP or a ring.
+//
+//   plain      from the start, or since the handshake ended on TCP: node:net's own native handle and code paths
+//   undecided  no native handle; an inner plain socket connects and carries CLC; writes wait as in any connecting socket
+//   ring       no native handle; `_read`, `_write` and the rest are ours; the inner socket stays as guard: it tells the
+//              peer's death and keeps addresses, keepalive, ref and unref
+//
+// The base constructor calls `read(0)` and setters before fields of a subclass exist: hence one optional property that
+// holds everything of ours, and absent means plain.
+
+import net from 'node:net';
+import type { BusyPoll, ResolvedOptions } from '../options.js';
+import type { Channel } from '../transport/channel.js';
+import type { Decline, TransportName } from '../transport/decline.js';
+import { moveHandle, moveServer } from '../tcp/handle.js';
+import type { ConnectOptions, SocketOptions } from './arguments.js';
+import { connectSocket } from './connecting.js';
+import { type OnRead, RingStream, type WriteRequest } from './ring-stream.js';
+import { RingSurface } from './ring-surface.js';
+import { optionsOf } from './arguments.js';
+
+/** What a socket has beyond a net.Socket once it is more than plain. */
+interface State {
+  phase: 'undecided' | 'ring' | 'tcp';
+  /** The plain socket that carries the handshake, then guards the ring. */
+  inner: net.Socket | undefined;
+  /** Ends the handshake in progress when the user destroys the socket. */
+  abort: (() => void) | undefined;
+  stream: RingStream | undefined;
+  surface: RingSurface | undefined;
+  sockname: net.AddressInfo | Record<string, never>;
+  declines: readonly Decline[];
+  /** Bytes of CLC that went over the handle before it became this socket's. */
+  clc: { read: number; written: number };
+  unref: boolean;
+}
+
+/** What `socket.stats()` tells. */
+export interface SocketStats {
+  readonly transport: TransportName | undefined;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Ring connections only: bytes of the ring we read and of the ring we write. */
+  readonly ringSize?: { readonly local: number; readonly peer: number };
+  /** Times the peer had to be woken, of all times it was told that there is news. */
+  readonly doorbells?: number;
+  readonly notifications?: number;
+}
+
+const kState = Symbol('smc.state');
+const kOptions = Symbol('smc.options');
+const kOnRead = Symbol('smc.onread');
+
+type Callback = (error?: Error | null) => void;
+type Chunks = WriteRequest[];
+
+/** Methods of net.Socket that are there but not declared. */
+interface Base {
+  _read(size: number): void;
+  _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void;
+  _writev(chunks: Chunks, callback: Callback): void;
+  _writeGeneric(writev: boolean, data: unknown, encoding: BufferEncoding, callback: Callback): void;
+  _final(callback: Callback): void;
+  _destroy(error: Error | null, callback: Callback): void;
+  _getsockname(): net.AddressInfo | Record<string, never>;
+}
+const base = net.Socket.prototype as unknown as Base;
+
+/** Members of net.Socket that are there but not declared. */
+export interface Socket {
+  /** Activity: restarts the idle timer. */
+  _unrefTimer(): void;
+}
+
+/**
+ * A net.Socket that uses shared memory or RDMA where both ends can, and TCP otherwise. Everything net.Socket documents
+ * holds; what is added is documented at each member. Emits 'transport' with the transport's name once it is known, before
+ * 'connect'.
+ */
+export class Socket extends net.Socket {
+  declare [kState]?: State;
+  declare [kOptions]?: ResolvedOptions;
+  declare [kOnRead]?: OnRead;
+
+  /** @throws SmcError `ERR_SMC_INVALID_OPTION` for an unusable option of ours; node:net's own errors for its own. */
+  constructor(options?: SocketOptions) {
+    const resolved = optionsOf(options);
+    super(options as net.SocketConstructorOpts);
+    this[kOptions] = resolved;
+    const { onread } = (options ?? {}) as { onread?: OnRead | null };
+    if (onread != null) this[kOnRead] = onread;
+  }
+
+  /** The transport in use; undefined while that is not known. */
+  get transport(): TransportName | undefined {
+    const state = this[kState];
+    if (state?.phase === 'ring') return state.stream?.channel.transport;
+    return state?.phase === 'undecided' || this.connecting ? undefined : 'tcp';
+  }
+
+  /** One entry per transport that is not used, with the reason. Complete once {@link transport} is known. */
+  get declines(): readonly Decline[] {
+    return this[kState]?.declines ?? [];
+  }
+
+  /** The zero-copy side of a ring connection; undefined over TCP and while undecided. */
+  get ring(): RingSurface | undefined {
+    const state = this[kState];
+    if (state?.phase !== 'ring' || state.stream === undefined) return undefined;
+    state.surface ??= new RingSurface(state.stream);
+    return state.surface;
+  }
+
+  /** Counters of this connection. */
+  stats(): SocketStats {
+    const { transport, bytesRead, bytesWritten } = this;
+    const channel = this[kState]?.stream?.channel;
+    if (channel === undefined) return { transport, bytesRead, bytesWritten };
+    return { transport, bytesRead, bytesWritten, ringSize: { local: channel.rx.capacity, peer: channel.tx.capacity }, ...channel.counters };
+  }
+
+  /** Changes how this connection polls, see {@link SmcOptions.busyPoll}. No effect over TCP. */
+  setBusyPoll(mode: BusyPoll): this {
+    const { busyPoll } = optionsOf({ busyPoll: mode });
+    this[kState]?.stream?.channel.setBusyPoll(busyPoll);
+    return this;
+  }
+
+  override connect(...args: unknown[]): this {
+    return connectSocket(this, args, (...plain) => {
+      delete this[kState];
+      return super.connect(...(plain as [net.SocketConnectOpts]));
+    }) as this;
+  }
+
+  // ---- what differs while there is no native handle
+
+  override _read(size: number): void {
+    const stream = this[kState]?.stream;
+    if (stream !== undefined) stream.read();
+    else base._read.call(this, size);
+  }
+
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: Callback): void {
+    const stream = this[kState]?.stream;
+    if (stream !== undefined) stream.write(chunk, encoding, callback);
+    else base._write.call(this, chunk, encoding, callback);
+  }
+
+  override _writev(chunks: Chunks, callback: Callback): void {
+    const stream = this[kState]?.stream;
+    if (stream !== undefined) stream.writev(chunks, callback);
+    else base._writev.call(this, chunks, callback);
+  }
+
+  /** Where node:net continues a write that waited for 'connect'. */
+  _writeGeneric(writev: boolean, data: unknown, encoding: BufferEncoding, callback: Callback): void {
+    const stream = this[kState]?.stream;
+    if (stream === undefined) base._writeGeneric.call(this, writev, data, encoding, callback);
+    else if (writev) stream.writev(data as Chunks, callback);
+    else stream.write(data as Buffer | string, encoding, callback);
+  }
+
+  override _final(callback: Callback): void {
+    const stream = this[kState]?.stream;
+    if (stream !== undefined) stream.final(callback);
+    else base._final.call(this, callback);
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    const state = this[kState];
+    state?.abort?.();
+    const inner = state?.inner;
+    if (state?.stream === undefined || inner === undefined) {
+      inner?.destroy();
+      base._destroy.call(this, error, callback);
+      return;
+    }
+    state.stream.close(false);
+    // 'close' comes when the descriptor is closed, with hadError, as on any socket. The base class does the counting.
+    const hadError = error !== null && error !== undefined;
+    const emit = this.emit as (event: string | symbol, ...args: unknown[]) => boolean;
+    this.emit = (event: string | symbol, ...args: unknown[]) => event === 'close' || emit.call(this, event, ...args);
+    base._destroy.call(this, error, callback);
+    const closed = () => {
+      this.emit = emit as Socket['emit'];
+      this.emit('close', hadError);
+    };
+    if (inner.closed) process.nextTick(closed);
+    else {
+      inner.once('close', closed);
+      inner.destroy();
+    }
+  }
+
+  override resetAndDestroy(): this {
+    const state = this[kState];
+    if (state?.phase === 'undecided' && !this.destroyed) {
+      this.once('connect', () => this.resetAndDestroy());
+      return this;
+    }
+    if (state?.stream === undefined) return super.resetAndDestroy();
+    if (this.destroyed) return this;
+    state.stream.close(true);
+    state.inner?.resetAndDestroy();
+    return this.destroy();
+  }
+
+  override ref(): this {
+    return this.#onInner((inner) => inner.ref(), false) ?? super.ref();
+  }
+
+  override unref(): this {
+    return this.#onInner((inner) => inner.unref(), true) ?? super.unref();
+  }
+
+  #onInner(apply: (inner: net.Socket) => void, unref: boolean): this | undefined {
+    const state = this[kState];
+    if (state === undefined || state.phase === 'tcp') return undefined;
+    state.unref = unref;
+    if (state.inner !== undefined) apply(state.inner);
+    return this;
+  }
+
+  override setNoDelay(noDelay?: boolean): this {
+    this[kState]?.inner?.setNoDelay(noDelay);
+    return super.setNoDelay(noDelay);
+  }
+
+  override setKeepAlive(...args: Parameters<net.Socket['setKeepAlive']>): this {
+    this[kState]?.inner?.setKeepAlive(...args);
+    return super.setKeepAlive(...args);
+  }
+
+  /** On an established ring socket 'connect' is over; tls waits for it nevertheless, since there is no handle. */
+  override once(event: string | symbol, listener: (...args: never[]) => void): this {
+    if (event === 'connect' && this[kState]?.phase === 'ring' && !this.connecting) {
+      process.nextTick(listener as () => void);
+      return this;
+    }
+    return super.once(event as string, listener as () => void);
+  }
+
+  _getsockname(): net.AddressInfo | Record<string, never> {
+    const state = this[kState];
+    if (state?.phase !== 'ring') return base._getsockname.call(this);
+    return this.destroyed ? {} : state.sockname;
+  }
+}
+
+type Getter = (this: net.Socket) => unknown;
+const baseGetter = (name: string) => Object.getOwnPropertyDescriptor(net.Socket.prototype, name)?.get as Getter;
+
+/** Getters are replaced on the prototype: node:net defines them there and not all are declared. */
+function overrideGetter(name: string, get: (state: State, socket: Socket, base: () => unknown) => unknown): void {
+  const inherited = baseGetter(name);
+  Object.defineProperty(Socket.prototype, name, {
+    configurable: true,
+    enumerable: false,
+    get(this: Socket) {
+      const state = this[kState];
+      return state === undefined ? inherited.call(this) : get(state, this, () => inherited.call(this));
+    },
+  });
+}
+
+overrideGetter('bytesRead', ({ stream, clc }, _socket, inherited) => stream?.bytesRead ?? Math.max(0, (inherited() as number) - clc.read));
+overrideGetter('_bytesDispatched', ({ stream, clc }, _socket, inherited) => stream?.bytesWritten ?? Math.max(0, (inherited() as number) - clc.written));
+overrideGetter('bytesWritten', ({ stream, clc }, socket, inherited) => {
+  if (stream !== undefined) return stream.bytesWritten + (socket.destroyed ? 0 : stream.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []));
+  const bytes = inherited() as number | undefined;
+  return bytes === undefined ? bytes : Math.max(0, bytes - clc.written);
+});
+overrideGetter('pending', ({ phase }, socket, inherited) => (phase === 'ring' ? socket.destroyed : inherited()));
+overrideGetter('bufferSize', ({ phase }, socket, inherited) => (phase === 'ring' && !socket.destroyed ? socket.writableLength : inherited()));
+
+/** What modules of this directory do to a socket and users can't. */
+export const control = {
+  options: (socket: Socket): ResolvedOptions => socket[kOptions] ?? optionsOf(undefined),
+
+  setOptions(socket: Socket, options: ResolvedOptions): void {
+    socket[kOptions] = options;
+  },
+
+  setConnecting(socket: Socket, connecting: boolean): void {
+    (socket as { connecting: boolean }).connecting = connecting;
+  },
+
+  /** No handle from now on, until {@link toRing} or {@link toTcp}. */
+  undecided(socket: Socket, options: ConnectOptions | undefined): void {
+    const { onread } = (options ?? {}) as { onread?: OnRead | null };
+    if (onread != null) socket[kOnRead] = onread;
+    socket[kState] = {
+      phase: 'undecided',
+      inner: undefined,
+      abort: undefined,
+      stream: undefined,
+      surface: undefined,
+      sockname: {},
+      declines: [],
+      clc: { read: 0, written: 0 },
+      unref: false,
+    };
+  },
+
+  setInner(socket: Socket, inner: net.Socket | undefined): void {
+    const state = socket[kState];
+    if (state === undefined) return;
+    state.inner = inner;
+    if (state.unref) inner?.unref();
+  },
+
+  setAbort(socket: Socket, abort: (() => void) | undefined): void {
+    const state = socket[kState];
+    if (state !== undefined) state.abort = abort;
+  },
+
+  setDeclines(socket: Socket, declines: readonly Decline[]): void {
+    const state = socket[kState];
+    if (state !== undefined) state.declines = declines;
+    else if (declines.length > 0) {
+      control.undecided(socket, undefined);
+      control.setDeclines(socket, declines);
+      (socket[kState] as State).phase = 'tcp';
+    }
+  },
+
+  /** The connection is TCP: the inner socket's handle becomes this socket's, and `rest` its first bytes. */
+  toTcp(socket: Socket, inner: net.Socket, rest: Buffer): void {
+    const state = socket[kState] as State;
+    state.clc = { read: inner.bytesRead - rest.length, written: inner.bytesWritten };
+    state.phase = 'tcp';
+    state.inner = state.abort = undefined;
+    moveServer(inner, socket);
+    moveHandle(inner, socket);
+    if (state.unref) socket.unref();
+    if (rest.length > 0) socket.push(rest);
+  },
+
+  /** The connection is a ring, guarded by the inner socket. */
+  toRing(socket: Socket, inner: net.Socket, channel: Channel): void {
+    const state = socket[kState] as State;
+    const own = socket as unknown as { _peername: unknown };
+    own._peername = { address: inner.remoteAddress, port: inner.remotePort, family: inner.remoteFamily };
+    state.sockname = inner.address();
+    state.phase = 'ring';
+    state.inner = inner;
+    state.abort = undefined;
+    moveServer(inner, socket);
+    const stream = new RingStream(socket, channel, socket[kOnRead]);
+    state.stream = stream;
+    channel.setBusyPoll(control.options(socket).busyPoll);
+    inner.on('data', () => stream.violation('byte on the idle TCP connection'));
+    inner.on('end', () => stream.onGuardClosed(false));
+    inner.on('error', (error: NodeJS.ErrnoException) => stream.onGuardClosed(error.code === 'ECONNRESET'));
+    inner.on('close', () => stream.onGuardClosed(false));
+    inner.resume();
+  },
+};
+

@@ -1,0 +1,77 @@
+// handle.ts - the one file that knows how node:net keeps its native handle: moving it from the plain socket that carried
+// the handshake into the socket the user holds, which is from then on an ordinary net.Socket at full speed.
+//
+// Present on Node 20 to 26; checked once. A version that lacks something is a decline, not a crash.
+
+import net from 'node:net';
+import { type Decline, decline, type TransportName } from '../transport/decline.js';
+
+interface NativeHandle {
+  reading?: boolean;
+  readonly fd?: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readStop(): number;
+}
+
+/** What is touched of a net.Socket beyond its public face. */
+interface Internals {
+  _handle: NativeHandle | null;
+  _server: net.Server | null;
+  server: net.Server | null;
+  _undestroy(): void;
+  [reinitialize: symbol]: unknown;
+}
+
+const internals = (socket: net.Socket) => socket as unknown as Internals;
+
+const kReinitializeHandle = Object.getOwnPropertySymbols(net.Socket.prototype).find(
+  (symbol) => symbol.description === 'kReinitializeHandle',
+);
+
+/** Why sockets of this Node version cannot be moved; undefined when they can. */
+export function missingInternals(transport: TransportName): Decline | undefined {
+  const prototype = net.Socket.prototype as unknown as Partial<Internals>;
+  const lacking = [
+    kReinitializeHandle === undefined || typeof prototype[kReinitializeHandle] !== 'function' ? 'kReinitializeHandle' : '',
+    typeof prototype._undestroy === 'function' ? '' : '_undestroy',
+  ].filter((name) => name !== '');
+  return lacking.length === 0 ? undefined : decline(transport, 'local', 'node-internals', `Node ${process.version} lacks ${lacking.join(', ')}`);
+}
+
+/** Descriptor of a socket's TCP connection; -1 where there is none to be had. */
+export function descriptorOf(socket: net.Socket): number {
+  return internals(socket)._handle?.fd ?? -1;
+}
+
+/** Bytes that went over the native handle so far. */
+export function handleBytes(socket: net.Socket): { read: number; written: number } {
+  const handle = internals(socket)._handle;
+  return { read: handle?.bytesRead ?? 0, written: handle?.bytesWritten ?? 0 };
+}
+
+export function hasHandle(socket: net.Socket): boolean {
+  return internals(socket)._handle != null;
+}
+
+/** Makes a destroyed or new socket ready to connect, as connect() of net does. */
+export function revive(socket: net.Socket): void {
+  internals(socket)._undestroy();
+}
+
+/** Moves the native handle of `from` into `to`. `from` is an empty shell afterwards and emits nothing more. */
+export function moveHandle(from: net.Socket, to: net.Socket): void {
+  const handle = internals(from)._handle;
+  if (handle === null || kReinitializeHandle === undefined) throw new Error('no handle to move');
+  internals(from)._handle = null;
+  handle.readStop();
+  handle.reading = false;
+  (internals(to)[kReinitializeHandle] as (handle: NativeHandle) => void).call(to, handle);
+}
+
+/** The server that counts this connection: it moves with the user's socket. */
+export function moveServer(from: net.Socket, to: net.Socket): void {
+  const { _server } = internals(from);
+  internals(to)._server = internals(to).server = _server;
+  internals(from)._server = null;
+}

@@ -1,0 +1,91 @@
+// backend.ts - what a backend implements to be chosen at connect time. Bytes of CLC pass through the socket layer;
+// everything else about reaching the peer is the backend's.
+
+import type { Channel } from './channel.js';
+import type { Decline, TransportName } from './decline.js';
+import type { ResolvedOptions } from '../options.js';
+import type { ClcAcceptConfirm, ClcProposal } from '../clc/messages.js';
+
+/** An IP endpoint. `address` is numeric; v4-mapped IPv6 is folded to IPv4 by whoever makes one. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly family: 4 | 6;
+}
+
+/** What a server listens on. `dual`: an IPv6 wildcard that takes IPv4 too. */
+export interface ListenEndpoint extends Endpoint {
+  readonly dual: boolean;
+}
+
+/** A listener's entry in the backend's registry; closing it makes new clients see a plain listener. */
+export interface Registration {
+  close(): void;
+}
+
+export interface Backend {
+  readonly name: TransportName;
+  /** Why this backend cannot be used in this process; undefined when it can. Cheap after the first call. */
+  probe(): Decline | undefined;
+  /** Tells clients that this endpoint speaks the transport. */
+  register(endpoint: ListenEndpoint, options: ResolvedOptions): Registration | Decline;
+  /** Quick negative: false when nobody on this port can be meant, whatever the address. */
+  mayListen(port: number): boolean;
+  /**
+   * Client, before TCP connects: an attempt when someone at `to` speaks the transport, undefined when nobody does.
+   * Its descriptor (if any) must be used for the TCP connection.
+   */
+  attempt(to: Endpoint, options: ResolvedOptions): ClientAttempt | undefined;
+  /** Server, after TCP accepted: an offer when the other end of this connection waits for one and it can be made. */
+  offer(connection: AcceptedConnection, options: ResolvedOptions): ServerOffer | Decline | undefined;
+}
+
+/** An accepted TCP connection, as far as a backend needs to know it. */
+export interface AcceptedConnection {
+  /** Descriptor of the TCP socket; stays the socket's. -1 when the platform does not tell. */
+  readonly fd: number;
+  readonly local: Endpoint | undefined;
+  readonly remote: Endpoint | undefined;
+}
+
+/** The client's half of finding each other. */
+export interface ClientAttempt {
+  /** A TCP descriptor whose source address is bound already; it becomes the socket's. Undefined: make one as usual. */
+  readonly fd: number | undefined;
+  /** connect() has been called, so the source endpoint is known, and the server cannot have accepted yet. */
+  connecting(source: Endpoint): void;
+  /** After TCP connected. Calls back at most once. */
+  wait(found: (offer: ClientOffer | Decline | undefined) => void): void;
+  /**
+   * No longer interested: names are removed, an offer that still comes is refused. After a time-out the listener is not
+   * believed for a while. Idempotent; `found` is called with undefined if it has not been.
+   */
+  abandon(why: 'timeout' | 'other'): void;
+}
+
+/** What both sides' offers can do. */
+interface OfferBase {
+  /** The word of transport/decision.ts. */
+  readonly decisionWords: Int32Array;
+  /** The connection will not use the ring: everything set aside for it is given back. Idempotent. */
+  release(): void;
+}
+
+/** The server has offered; the client has claimed the offer and sends its Proposal. */
+export interface ClientOffer extends OfferBase {
+  readonly proposal: ClcProposal;
+  /** Checks the server's Accept and maps its ring. The Confirm to send, or why not. */
+  accepted(accept: ClcAcceptConfirm): ClcAcceptConfirm | Decline;
+  /** The channel of the connection, after the decision fell for the ring. */
+  channel(): Channel;
+}
+
+export interface ServerOffer extends OfferBase {
+  /** Calls back once: true when the client has answered on the backend's own path, false when it refused or is gone. */
+  onAnswer(answered: (claimed: boolean) => void): void;
+  /** Checks the client's Proposal. The Accept to send, or why not. */
+  proposed(proposal: ClcProposal): ClcAcceptConfirm | Decline;
+  /** Checks the client's Confirm: undefined when all is well. */
+  confirmed(confirm: ClcAcceptConfirm): Decline | undefined;
+  channel(): Channel;
+}

@@ -1,0 +1,39 @@
+// channel.ts - what a backend hands to a socket once a connection runs over a ring.
+
+import type { RingConsumer } from '../ring/consumer.js';
+import type { RingProducer } from '../ring/producer.js';
+import type { BusyPoll } from '../options.js';
+import type { TransportName } from './decline.js';
+
+/** What the socket (or whoever owns the connection) is told by its backend. Called on the loop, never re-entered. */
+export interface ChannelSink {
+  /** The peer published bytes, released room it was asked for, or changed its connection state. */
+  onNews(): void;
+  /** The peer's environment is gone: nothing will be published or released any more. */
+  onPeerLost(): void;
+}
+
+/** Counters of what waiting cost. */
+export interface ChannelCounters {
+  /** Doorbells rung because the peer slept, and notifications that needed none. */
+  doorbells: number;
+  notifications: number;
+}
+
+/** One connection over a pair of rings: ours, which the peer writes, and the peer's, which we write. */
+export interface Channel {
+  readonly transport: TransportName;
+  readonly rx: RingConsumer;
+  readonly tx: RingProducer;
+  readonly counters: ChannelCounters;
+  /** Changes with every turn of the event loop and every dispatch of news. Costs a plain read. */
+  readonly turn: number;
+  sink: ChannelSink | undefined;
+  /** Tells the peer that there is something to see on this connection. Wakes it only if it sleeps. Allocates nothing. */
+  notify(): void;
+  /** Asks for one call of `sink.onNews` from the loop, soon: more is to be done than fits one turn. */
+  again(): void;
+  setBusyPoll(mode: BusyPoll): void;
+  /** This side is done with both rings. Their memory is reused when the peer is done too. Idempotent. */
+  close(): void;
+}

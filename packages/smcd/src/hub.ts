@@ -1,0 +1,118 @@
+// hub.ts - waiting, one per event loop: hands news to link groups and tells the native part how long to poll.
+
+import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import type { BusyPoll } from '@smcjs/core/backend';
+import type { Addon, NativeHub } from './addon.js';
+
+/** Words shared with native/src/hub.cc, which has the same list. */
+const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, readyCount: 8, ready: 16, length: 128 } as const;
+const MODE = { off: 0, auto: 1, fixed: 2 } as const;
+
+/**
+ * Longest time the learned window may poll after the last activity, in microseconds: about four times what a sleep and
+ * a wake-up cost (20-25 us each way on the measured machine); beyond it nothing improved but the CPU time spent.
+ */
+const AUTO_WINDOW_MICROS = 200;
+
+export interface HubListener {
+  /** There may be bits in this listener's page. */
+  onNews(): void;
+}
+
+export class Hub {
+  readonly state = new Int32Array(STATE.length);
+  readonly #native: NativeHub;
+  readonly #listeners: (HubListener | undefined)[] = [];
+  #again: (() => void)[] = [];
+  #auto = 0;
+  readonly #fixed = new Map<number, number>();
+  readonly #oneCore = usableCores() < 2;
+
+  constructor(addon: Addon) {
+    this.#native = new addon.Hub(this.state, () => this.#dispatch());
+  }
+
+  get turn(): number {
+    return this.state[STATE.turn] as number;
+  }
+
+  /** Sleeps of the loop, and how many of them news ended. */
+  get sleeps(): number {
+    return this.state[STATE.sleeps] as number;
+  }
+
+  /** Starts watching a doorbell page. Returns its index, or -errno. The pages stay mapped until detached. */
+  attach(ownPage: ArrayBuffer, peerPage: ArrayBuffer, listener: HubListener): number {
+    const index = this.#native.attach(ownPage, peerPage);
+    if (index >= 0) this.#listeners[index] = listener;
+    return index;
+  }
+
+  detach(index: number): void {
+    this.#native.detach(index);
+    this.#listeners[index] = undefined;
+  }
+
+  /** Something was sent: an answer may come soon. A plain store. */
+  expectNews(): void {
+    this.state[STATE.activity] = 1;
+  }
+
+  /** Calls `callback` from the next dispatch, without blocking before it. */
+  again(callback: () => void): void {
+    this.#again.push(callback);
+    this.state[STATE.again] = 1;
+  }
+
+  /** A connection with this mode came (+1) or went (-1). The loop polls as the most eager of them wants. */
+  countBusyPoll(mode: BusyPoll, change: 1 | -1): void {
+    if (mode === 'auto') this.#auto += change;
+    else if (mode !== 'off' && mode > 0) {
+      const count = (this.#fixed.get(mode) ?? 0) + change;
+      if (count > 0) this.#fixed.set(mode, count);
+      else this.#fixed.delete(mode);
+    }
+    const longest = Math.max(0, ...this.#fixed.keys());
+    const auto = this.#auto > 0 && !this.#oneCore;
+    this.state[STATE.mode] = longest > 0 ? MODE.fixed : auto ? MODE.auto : MODE.off;
+    this.state[STATE.windowMicros] = longest > 0 ? Math.max(longest, auto ? AUTO_WINDOW_MICROS : 0) : AUTO_WINDOW_MICROS;
+  }
+
+  #dispatch(): void {
+    const state = this.state;
+    const count = state[STATE.readyCount] as number;
+    for (let i = 0; i < count; i++) this.#listeners[state[STATE.ready + i] as number]?.onNews();
+    if (this.#again.length > 0) {
+      const callbacks = this.#again;
+      this.#again = [];
+      for (const callback of callbacks) callback();
+    }
+  }
+}
+
+/** Processors this process may use: its affinity, and the CPU quota of its control group. */
+function usableCores(): number {
+  let quota = Number.POSITIVE_INFINITY;
+  try {
+    const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+    // The quota of every level above counts too; the lowest is what there is.
+    for (let at = path; ; at = at.slice(0, at.lastIndexOf('/'))) {
+      const [limit, period] = readQuota(`/sys/fs/cgroup${at === '/' ? '' : at}/cpu.max`);
+      if (limit > 0 && period > 0) quota = Math.min(quota, limit / period);
+      if (at === '' || at === '/') break;
+    }
+  } catch {
+    // No cgroup v2: affinity alone decides.
+  }
+  return Math.min(availableParallelism(), quota);
+}
+
+function readQuota(file: string): [limit: number, period: number] {
+  try {
+    const [limit, period] = readFileSync(file, 'utf8').trim().split(' ');
+    return [Number(limit), Number(period)]; // 'max' reads as NaN: no limit
+  } catch {
+    return [0, 0];
+  }
+}

@@ -1,0 +1,250 @@
+// link-group.ts - what two event loops share: one Unix socket, a doorbell page in each direction, segments, and up to
+// 1,024 connections. The server of a connection dials; a later connection between the same two loops needs nothing new.
+
+import { randomBytes } from 'node:crypto';
+import type { Addon, NativeControl } from './addon.js';
+import { DOORBELL_BYTES, DOORBELL_SLOTS, Doorbell, initialiseDoorbell, isDoorbell, News } from './doorbell.js';
+import type { Hub } from './hub.js';
+import { type ControlMessage, decode, type ElementName, encode, PROTOCOL_VERSION } from './messages.js';
+import { type Element, OwnSegments, PeerSegments } from './segment.js';
+import { type ChannelOwner, SmcdChannel } from './smcd-channel.js';
+
+/** Who asks a link group to tell it things. */
+export interface LinkGroupEvents {
+  /** A server offers to take over the TCP connection with this tuple. Client side only. */
+  onOffer?(group: LinkGroup, offer: Extract<ControlMessage, { type: 'offer' }>): void;
+  /** A server has seen that connection and can't offer. Client side only. */
+  onDecline?(decline: Extract<ControlMessage, { type: 'decline' }>): void;
+  onLost(group: LinkGroup): void;
+}
+
+/** A slot and a ring of ours set aside for one connection. */
+export interface Reservation {
+  readonly slot: number;
+  readonly element: Element;
+}
+
+type Answer = Extract<ControlMessage, { type: 'answer' }>;
+
+export class LinkGroup implements ChannelOwner {
+  readonly hub: Hub;
+  /** Our number for this link group; goes over the wire as the link id. */
+  readonly id: number;
+  /** The peer's instance id, once it has said hello. */
+  peerInstance: Buffer | undefined;
+  lost = false;
+  /** Told whenever the number of connections and reservations changed. */
+  onUse: ((used: number) => void) | undefined;
+
+  readonly #addon: Addon;
+  readonly #instance: Buffer;
+  readonly #events: LinkGroupEvents;
+  readonly #own: OwnSegments;
+  readonly #peer: PeerSegments;
+  readonly #slots: (SmcdChannel | 'reserved' | undefined)[] = [];
+  readonly #freeSlots: number[] = [];
+  readonly #waiting = new Map<bigint, (answer: Answer | undefined) => void>();
+  #used = 0;
+  #control: NativeControl | undefined;
+  #page: ArrayBuffer | undefined;
+  #peerPage: ArrayBuffer | undefined;
+  #news: News | undefined;
+  #doorbell: Doorbell | undefined;
+  #hubIndex = -1;
+
+  constructor(addon: Addon, hub: Hub, instance: Buffer, events: LinkGroupEvents) {
+    this.#addon = addon;
+    this.hub = hub;
+    this.#instance = instance;
+    this.#events = events;
+    this.id = randomBytes(4).readUInt32LE();
+    this.#peer = new PeerSegments(addon);
+    this.#own = new OwnSegments(addon, (id, elements, capacity, descriptor) => this.#send({ type: 'segment', id, elements, capacity }, [descriptor]));
+  }
+
+  /**
+   * Takes over a connected Unix socket and says hello. False when the peer is another user's process ("foreign"), or
+   * when hello cannot be said; the caller then ends the link group.
+   */
+  start(fd: number, uid: number): boolean | 'foreign' {
+    this.#control = new this.#addon.Control(fd, false, (message, descriptors) => this.#onMessage(message, descriptors ?? []));
+    // As the kernel noted them at connect or listen. From a foreign user namespace an unmapped user reads as 65534.
+    const credentials = this.#control.credentials();
+    if (typeof credentials === 'number' || credentials[1] !== uid || credentials[0] === 0) return 'foreign';
+    const page = this.#addon.createSegment(DOORBELL_BYTES);
+    if (page < 0) return false;
+    try {
+      const mapped = this.#addon.mapSegment(page, DOORBELL_BYTES);
+      if (typeof mapped === 'number') return false;
+      initialiseDoorbell(mapped);
+      this.#page = mapped;
+      this.#news = new News(mapped);
+      return this.#send({ type: 'hello', version: PROTOCOL_VERSION, instance: this.#instance, linkGroup: this.id }, [page]);
+    } finally {
+      this.#addon.closeDescriptor(page);
+    }
+  }
+
+  get full(): boolean {
+    return this.#used >= DOORBELL_SLOTS;
+  }
+
+  /** Connections and reservations. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Sets a slot and a ring aside; undefined when there is none or no memory. */
+  reserve(capacity: number): Reservation | undefined {
+    if (this.full || this.lost) return undefined;
+    const element = this.#own.allocate(capacity);
+    if (element === undefined) return undefined;
+    const slot = this.#freeSlots.pop() ?? this.#slots.length;
+    this.#slots[slot] = 'reserved';
+    this.onUse?.(++this.#used);
+    return { slot, element };
+  }
+
+  /** Gives a reservation back that never became a channel. */
+  unreserve({ slot, element }: Reservation): void {
+    this.#freeSlot(slot, element);
+  }
+
+  /** Sends an offer; `answered` is called once, from the loop: with the answer, or with undefined if refused or lost. */
+  offer(tuple: Buffer, token: bigint, { slot, element }: Reservation, answered: (answer: Answer | undefined) => void): boolean {
+    if (!this.#send({ type: 'offer', tuple, token, slot, element: element.name })) return false;
+    this.#waiting.set(token, answered);
+    return true;
+  }
+
+  answer(offered: bigint, token: bigint, { slot, element }: Reservation): boolean {
+    return this.#send({ type: 'answer', offered, token, slot, element: element.name });
+  }
+
+  refuse(offered: bigint): void {
+    this.#send({ type: 'refuse', offered });
+  }
+
+  decline(tuple: Buffer, diagnosis: number): void {
+    this.#send({ type: 'decline', tuple, diagnosis });
+  }
+
+  /** No answer to this offer is awaited any more: it became a connection. */
+  settled(token: bigint): void {
+    this.#waiting.delete(token);
+  }
+
+  /** The peer's element of that name, mapped; undefined when there is none. */
+  peerElement(name: ElementName): Element | undefined {
+    return this.#peer.get(name);
+  }
+
+  /** Turns a reservation into a connection. */
+  open({ slot, element }: Reservation, peer: Element, peerSlot: number): SmcdChannel {
+    if (this.#doorbell === undefined) throw new Error('no hello yet');
+    const channel = new SmcdChannel(this, this.#doorbell, element, slot, peer, peerSlot);
+    this.#slots[slot] = channel;
+    if (this.lost) process.nextTick(() => channel.lose());
+    return channel;
+  }
+
+  retire(channel: SmcdChannel): void {
+    if (this.#slots[channel.slot] === channel) this.#freeSlot(channel.slot, channel.own);
+  }
+
+  /** Ends the link group; connections in it are lost. What they still hold is unmapped when the last one closes. */
+  end(): void {
+    if (this.lost) return;
+    this.lost = true;
+    this.onUse?.(this.#used);
+    this.#control?.close();
+    if (this.#hubIndex >= 0) this.hub.detach(this.#hubIndex);
+    this.#hubIndex = -1;
+    for (const answered of this.#waiting.values()) answered(undefined);
+    this.#waiting.clear();
+    this.#events.onLost(this);
+    for (const channel of [...this.#slots]) {
+      if (channel instanceof SmcdChannel) channel.lose();
+    }
+    this.#unmapIfUnused();
+  }
+
+  onNews(): void {
+    this.#news?.take((slot) => {
+      const channel = this.#slots[slot];
+      if (channel instanceof SmcdChannel) channel.deliver();
+    });
+  }
+
+  #freeSlot(slot: number, element: Element): void {
+    this.#slots[slot] = undefined;
+    this.#freeSlots.push(slot);
+    this.onUse?.(--this.#used);
+    if (!this.lost) this.#own.free(element);
+    this.#unmapIfUnused();
+  }
+
+  #unmapIfUnused(): void {
+    if (!this.lost || this.#used > 0) return;
+    this.#own.unmap();
+    this.#peer.unmap();
+    for (const page of [this.#page, this.#peerPage]) if (page !== undefined) this.#addon.unmap(page);
+    this.#page = this.#peerPage = undefined;
+  }
+
+  /** A peer that does not read its messages is treated like one that is gone: its queue holds hundreds. */
+  #send(message: ControlMessage, descriptors: readonly number[] = []): boolean {
+    if (this.lost || this.#control === undefined) return false;
+    if (this.#control.send(encode(message), descriptors) === 0) return true;
+    process.nextTick(() => this.end());
+    return false;
+  }
+
+  #onMessage(bytes: Buffer | undefined, descriptors: number[]): void {
+    const message = bytes === undefined ? undefined : decode(bytes);
+    const understood = message !== undefined && !this.lost && this.#take(message, descriptors);
+    for (const descriptor of descriptors) this.#addon.closeDescriptor(descriptor);
+    // Gone, or it says what no peer says: either way the link group is over. Nothing else is harmed.
+    if (!understood) this.end();
+  }
+
+  #take(message: ControlMessage, descriptors: readonly number[]): boolean {
+    if (message.type === 'hello') return this.#onHello(message.version, message.instance, descriptors);
+    if (this.peerInstance === undefined) return false;
+    if (message.type === 'segment') {
+      return descriptors.length === 1 && this.#peer.add(message.id, message.elements, message.capacity, descriptors[0] as number);
+    }
+    if (descriptors.length > 0) return false;
+    if (message.type === 'offer') {
+      if (this.#events.onOffer === undefined) return false;
+      this.#events.onOffer(this, message);
+      return true;
+    }
+    if (message.type === 'decline') {
+      this.#events.onDecline?.(message);
+      return this.#events.onDecline !== undefined;
+    }
+    const answered = this.#waiting.get(message.offered);
+    if (message.type === 'refuse') {
+      this.#waiting.delete(message.offered);
+      answered?.(undefined);
+      return true;
+    }
+    answered?.(message);
+    return answered !== undefined;
+  }
+
+  #onHello(version: number, instance: Buffer, descriptors: readonly number[]): boolean {
+    const [descriptor] = descriptors;
+    if (version !== PROTOCOL_VERSION || this.peerInstance !== undefined || descriptor === undefined || descriptors.length !== 1) return false;
+    if (this.#addon.checkSegment(descriptor, DOORBELL_BYTES) !== 0) return false;
+    const page = this.#addon.mapSegment(descriptor, DOORBELL_BYTES);
+    if (typeof page === 'number') return false;
+    this.#peerPage = page;
+    if (!isDoorbell(page) || this.#page === undefined || this.#control === undefined) return false;
+    this.#doorbell = new Doorbell(page, this.#control);
+    this.#hubIndex = this.hub.attach(this.#page, page, this);
+    this.peerInstance = instance;
+    return this.#hubIndex >= 0;
+  }
+}

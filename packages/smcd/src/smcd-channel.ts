@@ -1,0 +1,108 @@
+// smcd-channel.ts - one connection of a link group: a ring of ours, a ring of the peer's, and a bit in each doorbell page.
+
+import { type BusyPoll, CONN_STATE, type Channel, type ChannelCounters, type ChannelSink, RingConsumer, RingProducer } from '@smcjs/core/backend';
+import type { Doorbell } from './doorbell.js';
+import type { Hub } from './hub.js';
+import type { Element } from './segment.js';
+
+/** What a channel needs of its link group. */
+export interface ChannelOwner {
+  readonly hub: Hub;
+  /** The channel's slot and element can be used again: both sides are done with them. */
+  retire(channel: SmcdChannel): void;
+}
+
+export class SmcdChannel implements Channel {
+  readonly transport = 'smcd';
+  readonly rx: RingConsumer;
+  readonly tx: RingProducer;
+  readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
+  readonly slot: number;
+  readonly own: Element;
+  sink: ChannelSink | undefined;
+
+  readonly #owner: ChannelOwner;
+  readonly #hub: Hub;
+  readonly #doorbell: Doorbell;
+  readonly #peerSlot: number;
+  #busyPoll: BusyPoll = 'off';
+  #closed = false;
+  #lost = false;
+  #asked = false;
+
+  constructor(owner: ChannelOwner, doorbell: Doorbell, own: Element, slot: number, peer: Element, peerSlot: number) {
+    this.#owner = owner;
+    this.#hub = owner.hub;
+    this.#doorbell = doorbell;
+    this.own = own;
+    this.slot = slot;
+    this.#peerSlot = peerSlot;
+    this.rx = new RingConsumer(own.memory);
+    this.tx = new RingProducer(peer.memory);
+  }
+
+  get turn(): number {
+    return this.#hub.turn;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  notify(): void {
+    this.counters.notifications++;
+    this.#hub.expectNews();
+    if (this.#doorbell.ring(this.#peerSlot)) this.counters.doorbells++;
+  }
+
+  again(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#hub.again(() => {
+      this.#asked = false;
+      this.deliver();
+    });
+  }
+
+  setBusyPoll(mode: BusyPoll): void {
+    if (this.#closed) return;
+    this.#hub.countBusyPoll(this.#busyPoll, -1);
+    this.#busyPoll = mode;
+    this.#hub.countBusyPoll(mode, 1);
+  }
+
+  /** The peer has set this connection's bit. What a user's handler throws must not keep others from their news. */
+  deliver(): void {
+    if (this.#closed) {
+      this.#retireIfDone();
+      return;
+    }
+    try {
+      this.sink?.onNews();
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** The peer's environment is gone. */
+  lose(): void {
+    this.#lost = true;
+    if (this.#closed) this.#owner.retire(this);
+    else this.sink?.onPeerLost();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.setBusyPoll('off');
+    this.#closed = true;
+    this.sink = undefined;
+    this.#retireIfDone();
+  }
+
+  /** The peer may write our ring until it has said that it is closed; only then can another connection have it. */
+  #retireIfDone(): void {
+    if (this.#lost || (this.rx.state() & CONN_STATE.closed) !== 0) this.#owner.retire(this);
+  }
+}

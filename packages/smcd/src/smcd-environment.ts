@@ -1,0 +1,175 @@
+// smcd-environment.ts - one event loop as a peer: its instance id, its Unix listener, its hub and its link groups.
+
+import { randomBytes } from 'node:crypto';
+import { type Decline, decline } from '@smcjs/core/backend';
+import { type Addon, errnoText, isDecline, loadAddon, type NativeControl } from './addon.js';
+import { Hub } from './hub.js';
+import { LinkGroup, type LinkGroupEvents } from './link-group.js';
+import type { ControlMessage } from './messages.js';
+import { Registry } from './registry.js';
+import { findRuntimeDir } from './runtime-dir.js';
+
+type Offer = Extract<ControlMessage, { type: 'offer' }>;
+
+/** A connect() that waits to be offered a ring. */
+export interface OfferTaker {
+  offered(group: LinkGroup, offer: Offer): void;
+  declined(diagnosis: number): void;
+}
+
+/** Connections taken from the listener per turn. */
+const ACCEPTS_PER_TURN = 64;
+/** A link group without connections is kept this long for the next one. */
+const IDLE_LINK_GROUP_MS = 60_000;
+
+export class SmcdEnvironment {
+  readonly addon: Addon;
+  readonly hub: Hub;
+  readonly registry: Registry;
+  /** Who we are: 128 random bits, the GID of an emulated ISM device. */
+  readonly instance: Buffer;
+  readonly name: string;
+  /** Connects that wait for an offer, by the name they left. */
+  readonly takers = new Map<string, OfferTaker>();
+
+  readonly #uid = process.getuid?.() ?? -1;
+  readonly #serving = new Map<number, LinkGroup[]>();
+  readonly #listener: NativeControl;
+
+  private constructor(addon: Addon, registry: Registry, instance: Buffer, listener: number) {
+    this.addon = addon;
+    this.registry = registry;
+    this.instance = instance;
+    this.name = instance.toString('hex');
+    this.hub = new Hub(addon);
+    this.#listener = new addon.Control(listener, true, () => this.#accept());
+    process.on('exit', () => this.#leave());
+  }
+
+  /** Makes this loop a peer, or says why it can't be one. */
+  static enter(): SmcdEnvironment | Decline {
+    const addon = loadAddon();
+    if (isDecline(addon)) return addon;
+    const found = findRuntimeDir();
+    if ('refused' in found) return decline('smcd', 'local', 'runtime-dir', found.refused);
+    const directory = addon.openDirectory(found.path);
+    if (directory < 0) return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${errnoText(directory)}`);
+    const lacking = checkKernel(addon);
+    if (lacking !== undefined) {
+      addon.closeDescriptor(directory);
+      return lacking;
+    }
+    const registry = new Registry(addon, directory, found.path);
+    registry.sweep();
+    const instance = randomBytes(16);
+    const entered = registry.enter(instance.toString('hex'));
+    if (typeof entered === 'number') {
+      addon.closeDescriptor(directory);
+      return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${errnoText(entered)}`);
+    }
+    return new SmcdEnvironment(addon, registry, instance, entered.listener);
+  }
+
+  /** A link group with room, for the client that left this name; dials when there is none. */
+  serve(inode: number, name: string): LinkGroup | 'foreign' | undefined {
+    const groups = this.#serving.get(inode) ?? [];
+    const known = groups.find((group) => !group.full && !group.lost);
+    if (known !== undefined) return known;
+    const fd = this.addon.connectUnix(this.registry.directory, name);
+    if (fd < 0) {
+      if (errnoText(fd) === 'ECONNREFUSED') this.registry.unlinkName(name); // kill -9 left it
+      return undefined;
+    }
+    const group = this.#newGroup({
+      onLost: () => {
+        const rest = (this.#serving.get(inode) ?? []).filter((other) => other !== group);
+        if (rest.length > 0) this.#serving.set(inode, rest);
+        else this.#serving.delete(inode);
+      },
+    });
+    const started = group.start(fd, this.#uid);
+    if (started !== true) {
+      group.end();
+      return started === 'foreign' ? 'foreign' : undefined;
+    }
+    this.#serving.set(inode, [...groups, group]);
+    expireWhenIdle(group);
+    return group;
+  }
+
+  /** Every doorbell and descriptor this loop holds, for stats. */
+  get linkGroups(): number {
+    return [...this.#serving.values()].reduce((count, groups) => count + groups.length, 0);
+  }
+
+  #newGroup(events: LinkGroupEvents): LinkGroup {
+    return new LinkGroup(this.addon, this.hub, this.instance, events);
+  }
+
+  #accept(): void {
+    for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+      const fd = this.#listener.accept();
+      if (fd < 0) return;
+      const group = this.#newGroup({
+        onOffer: (from, offer) => {
+          const taker = this.takers.get(this.registry.tupleName(offer.tuple));
+          if (taker === undefined) from.refuse(offer.token);
+          else taker.offered(from, offer);
+        },
+        onDecline: ({ tuple, diagnosis }) => this.takers.get(this.registry.tupleName(tuple))?.declined(diagnosis),
+        onLost: () => {},
+      });
+      if (group.start(fd, this.#uid) !== true) group.end();
+    }
+  }
+
+  #leave(): void {
+    for (const name of this.takers.keys()) this.registry.unlinkName(name);
+    this.registry.leave(this.name);
+  }
+}
+
+/** Ends a link group that has had no connection for a while. One timer per link group, and only while it is idle. */
+function expireWhenIdle(group: LinkGroup): void {
+  let timer: NodeJS.Timeout | undefined;
+  group.onUse = (used) => {
+    if (used > 0 || group.lost) {
+      clearTimeout(timer);
+      timer = undefined;
+    } else timer ??= setTimeout(() => group.end(), IDLE_LINK_GROUP_MS).unref();
+  };
+  group.onUse(group.used);
+}
+
+/** Tries what is needed of the kernel: sealed memory that can be mapped twice. */
+function checkKernel(addon: Addon): Decline | undefined {
+  const fail = (what: string, result: number) => decline('smcd', 'local', 'old-kernel', `${what}: ${errnoText(result)}`);
+  const bytes = 65536;
+  const fd = addon.createSegment(bytes);
+  if (fd < 0) return fail('sealed memfd', fd);
+  try {
+    const segment = addon.mapSegment(fd, bytes);
+    if (typeof segment === 'number') return fail('shared mapping as an external ArrayBuffer', segment);
+    const mirror = addon.mirror(segment, 0, bytes);
+    if (typeof mirror === 'number') {
+      addon.unmap(segment);
+      return fail('second mapping of shared memory', mirror);
+    }
+    const [once, twice] = [new Uint8Array(segment), new Uint8Array(mirror)];
+    once[1] = 1;
+    const works = twice[1] === 1 && twice[bytes + 1] === 1;
+    addon.unmap(mirror);
+    addon.unmap(segment);
+    return works ? undefined : decline('smcd', 'local', 'old-kernel', 'memory mapped twice does not show the same bytes');
+  } finally {
+    addon.closeDescriptor(fd);
+  }
+}
+
+let current: SmcdEnvironment | Decline | undefined;
+
+/** This event loop's environment (modules are per loop); made when first needed. */
+export function smcdEnvironment(): SmcdEnvironment | Decline {
+  current ??= SmcdEnvironment.enter();
+  return current;
+}

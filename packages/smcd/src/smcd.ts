@@ -1,0 +1,67 @@
+// smcd.ts - the backend: shared memory between event loops of one host, in the manner of SMC-D.
+
+import {
+  type AcceptedConnection,
+  type Backend,
+  type ClientAttempt,
+  type Decline,
+  decline,
+  type Endpoint,
+  type ListenEndpoint,
+  type Registration,
+  type ResolvedOptions,
+  type ServerOffer,
+} from '@smcjs/core/backend';
+import { errnoText, isDecline } from './addon.js';
+import { SmcdAttempt, isDistrusted } from './smcd-client.js';
+import { SmcdEnvironment, smcdEnvironment } from './smcd-environment.js';
+import { makeOffer } from './smcd-server.js';
+
+class SmcdBackend implements Backend {
+  readonly name = 'smcd';
+
+  probe(): Decline | undefined {
+    const environment = smcdEnvironment();
+    return isDecline(environment) ? environment : undefined;
+  }
+
+  register(endpoint: ListenEndpoint): Registration | Decline {
+    const environment = smcdEnvironment();
+    if (isDecline(environment)) return environment;
+    const { addon, registry } = environment;
+    registry.sweep();
+    const fd = registry.mark(endpoint);
+    if (fd < 0) return decline('smcd', 'local', 'runtime-dir', `marker of port ${endpoint.port}: ${errnoText(fd)}`);
+    let open = true;
+    return {
+      close() {
+        if (open) addon.closeDescriptor(fd);
+        open = false;
+      },
+    };
+  }
+
+  mayListen(port: number): boolean {
+    const environment = smcdEnvironment();
+    return environment instanceof SmcdEnvironment && environment.registry.marksPort(port);
+  }
+
+  attempt(to: Endpoint, options: ResolvedOptions): ClientAttempt | undefined {
+    const environment = smcdEnvironment();
+    if (isDecline(environment) || isDistrusted(to) || !environment.registry.marks(to)) return undefined;
+    return SmcdAttempt.start(environment, to, options);
+  }
+
+  offer(connection: AcceptedConnection, options: ResolvedOptions): ServerOffer | Decline | undefined {
+    const environment = smcdEnvironment();
+    return isDecline(environment) || connection.fd < 0 ? undefined : makeOffer(environment, connection.fd, options);
+  }
+}
+
+let backend: Backend | undefined;
+
+/** The SMC-D backend of this event loop. @smcjs/core finds it by itself when the package is installed. */
+export function smcd(): Backend {
+  backend ??= new SmcdBackend();
+  return backend;
+}

@@ -1,0 +1,64 @@
+// test.mjs - `npm test`: set-up, all tests, every skip with its reason, and as the last line the three numbers.
+//
+//   npm test                       everything, in lengths that suit every change
+//   npm run test:long              fuzz and soak in full length (SMC_TEST_LONG=1)
+//   npm test -- test/e2e -t wrap   further arguments go to vitest
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setup } from './setup.mjs';
+import { ROOT, runAsProgram, runVisibly, StepError } from './steps.mjs';
+
+await runAsProgram(import.meta.url, async (args) => {
+  const addon = await setUp();
+  if (addon === undefined) return 1;
+  const directory = mkdtempSync(join(tmpdir(), 'smc-test-'));
+  try {
+    const file = join(directory, 'summary.json');
+    const code = await vitest(args, file);
+    return report(readSummary(file), code, addon);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+/** Whether the addon is there; undefined when nothing can be tested, which is one failure. */
+async function setUp() {
+  try {
+    return (await setup()).addon;
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    console.log(`${error.report()}\n0 passed, 1 failed, 0 skipped`);
+    return undefined;
+  }
+}
+
+function vitest(args, summaryFile) {
+  const long = args.includes('--long');
+  const env = { ...process.env, SMC_TEST_SUMMARY: summaryFile, ...(long ? { SMC_TEST_LONG: '1' } : {}) };
+  const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'scripts/vitest-reporter.mjs')}`];
+  const rest = args.filter((arg) => arg !== '--long');
+  return runVisibly(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...reporters, ...rest], { env });
+}
+
+/** Without a summary vitest did not get to the end of its run: that is one failure, and it has said why. */
+function readSummary(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 0, skipped: [], problems: ['the test run itself broke off, see above'] };
+  }
+}
+
+function report({ passed, failed, skipped, problems }, code, addon) {
+  const found = [...problems];
+  // A machine that is set up to test must be able to compile; elsewhere the skipped tests tell what was not tried.
+  if (!addon && process.env.CI) found.push('the addon could not be built, see the beginning');
+  if (code !== 0 && failed + found.length === 0) found.push(`vitest ended with exit code ${code}, see above`);
+  for (const { file, name, reason } of skipped) console.log(`skipped: ${file} > ${name}: ${reason}`);
+  for (const problem of found) console.log(`failed outside a test: ${problem}`);
+  const failures = failed + found.length;
+  console.log(`${passed} passed, ${failures} failed, ${skipped.length} skipped`);
+  return failures === 0 ? 0 : 1;
+}

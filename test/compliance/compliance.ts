@@ -1,0 +1,46 @@
+// compliance.ts - the one description of what a net.Socket and a net.Server do, run against every transport and against
+// node:net itself, which proves that the description is true.
+
+import { describe } from 'vitest';
+import { addressing } from './addressing.js';
+import { counting } from './counting.js';
+import { data } from './data.js';
+import { destroying } from './destroying.js';
+import { ending } from './ending.js';
+import { httpOver } from './http.js';
+import { layers } from './layers.js';
+import { options } from './options.js';
+import { pressure } from './pressure.js';
+import { processes } from './process.js';
+import { reading } from './reading.js';
+import { resetting } from './resetting.js';
+import { server } from './server.js';
+import { states } from './states.js';
+import { timing } from './timing.js';
+import type { TransportCase } from './transport-case.js';
+import { writing } from './writing.js';
+
+const THEMES = [
+  data,
+  writing,
+  reading,
+  pressure,
+  ending,
+  destroying,
+  resetting,
+  counting,
+  states,
+  options,
+  timing,
+  addressing,
+  server,
+  httpOver,
+  layers,
+  processes,
+];
+
+export function compliance(t: TransportCase): void {
+  describe(t.name, () => {
+    for (const theme of THEMES) theme(t);
+  });
+}

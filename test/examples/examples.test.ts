@@ -1,0 +1,75 @@
+// examples.test.ts - every example runs alone, as a user would run it, with shared memory and without.
+
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const compiled = join(root, 'packages/examples/dist');
+
+/** Whether SMC-D can be there at all; where the addon was not built the examples must work over TCP. */
+const prebuilds = join(root, 'packages/smcd/prebuilds');
+const addon = existsSync(prebuilds) && readdirSync(prebuilds).length > 0;
+
+/** Runs one and gives its output; anything but exit code 0 rejects with that and what was printed. */
+function example(name: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { env: { ...process.env, ...env }, timeout: 120_000 };
+    execFile(process.execPath, [join(compiled, name)], options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(`${name} ended with ${error.signal ?? error.code}:\n${stdout}${stderr}`));
+    });
+  });
+}
+
+const ways = [
+  { transport: 'smcd', env: {}, skip: !addon },
+  { transport: 'tcp', env: { SMC_TRANSPORTS: 'tcp' }, skip: false },
+];
+
+describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transport, env, skip }) => {
+  const run = (name: string) => example(name, env);
+  const check = (title: string, body: () => Promise<void>) =>
+    it(title, async (context) => {
+      if (skip) context.skip('the addon was not built');
+      await body();
+    });
+
+  check('01-echo says which transport it has and gets its words back', async () => {
+    const output = await run('01-echo.js');
+    expect(output).toContain(`connected over ${transport}\n`);
+    expect(output).toContain('echo: shared\necho: memory\necho: communications\n');
+  });
+
+  check('02-file-transfer sends the node binary undamaged', async () => {
+    const hash = createHash('sha256').update(readFileSync(process.execPath)).digest('hex');
+    const output = await run('02-file-transfer.js');
+    expect(output).toContain(`over ${transport} in`);
+    expect(output).toContain(`SHA-256 sent     ${hash}\nSHA-256 received ${hash}\n`);
+  });
+
+  check('03-http gets three answers from another process', async () => {
+    const output = await run('03-http.js');
+    for (const path of ['/one', '/two', '/three']) {
+      expect(output).toMatch(new RegExp(`^200: GET ${path} answered by process \\d+ over ${transport}$`, 'm'));
+    }
+  });
+
+  check('04-ring-zero-copy adds up in place, or says why it has no ring', async () => {
+    const output = await run('04-ring-zero-copy.js');
+    if (transport === 'tcp') expect(output).toContain('no ring: the transport is tcp');
+    else expect(output).toMatch(/sum there (\d+), expected \1\n/);
+  });
+
+  check('the demonstration ends by itself and shows all four parts', async () => {
+    const output = await run('start.js');
+    expect(output).toMatch(new RegExp(`^  ${transport} +yes`, 'm'));
+    expect(output).toMatch(/SHA-256 here +(\w{64})\n +SHA-256 there +\1\n/);
+    expect(output).toMatch(new RegExp(`GET / -> 200: process \\d+ says hello over ${transport}\n`));
+    for (const row of ['round trip of 64 B, median', 'messages of 64 B, one way', 'chunks of 64 KiB, one way']) {
+      expect(output).toMatch(new RegExp(`^  ${row}( +[\\d.]+ (us|M/s|GB/s)){3}( +[\\d.]+x){2}$`, 'm'));
+    }
+  });
+});

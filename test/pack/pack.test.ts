@@ -1,0 +1,36 @@
+// pack.test.ts - the tarballs, as a user installs them: no compiler, no install script, and SMC-D between two processes.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const script = join(root, 'scripts/pack-check.mjs');
+
+interface Seen {
+  transport: string;
+  declines: { transport: string; reason: string }[];
+  same: boolean;
+  files: Record<'core' | 'smcd' | 'smcr', string[]>;
+}
+
+it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
+  const { packCheck } = (await import(script)) as { packCheck: (options: { quiet: boolean }) => Promise<Seen> };
+  const seen = await packCheck({ quiet: true });
+  expect(seen).toMatchObject({ transport: 'smcd', same: true });
+  expect(seen.files.smcd.filter((name) => name.endsWith('.node'))).toHaveLength(1);
+  for (const names of Object.values(seen.files)) {
+    expect(names).toContain('dist/index.js');
+    expect(names).toContain('dist/index.d.ts');
+    // npm compiles by itself where it finds one beside package.json.
+    expect(names).not.toContain('binding.gyp');
+    expect(names.filter((name) => /(^|\/)(test|build|node_modules)\/|tsbuildinfo|\.(o|d|tgz)$/.test(name))).toEqual([]);
+  }
+});
+
+it('has no script that runs when a package is installed', () => {
+  for (const name of ['core', 'smcd', 'smcr']) {
+    const { scripts = {} } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as { scripts?: object };
+    expect(Object.keys(scripts).filter((script) => /^(pre|post)?install$|^prepare$/.test(script))).toEqual([]);
+  }
+});

@@ -1,0 +1,42 @@
+// vitest.config.ts - where the tests are and how they run. Every file has a process of its own.
+
+import { defineConfig } from 'vitest/config';
+
+// Built packages run as they are, outside the transformer: child processes load the same files, and a package must not
+// exist twice (once transformed, once not) in one process.
+const server = { deps: { external: [/\/packages\/[^/]+\/dist\//] } };
+
+// A test that waits for something waits for the thing itself; these only end what hangs, on a loaded machine too.
+const watchdogs = { testTimeout: 60_000, hookTimeout: 60_000, teardownTimeout: 30_000 };
+
+export default defineConfig({
+  test: {
+    ...watchdogs,
+    projects: [
+      {
+        test: {
+          name: 'packages',
+          include: ['packages/*/test/**/*.test.ts'],
+          pool: 'forks',
+          server,
+          ...watchdogs,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'test',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/dist/**', '**/node_modules/**'],
+          setupFiles: ['test/support/runtime-dir.ts'],
+          pool: 'forks',
+          // Several real processes each: one file at a time.
+          fileParallelism: false,
+          server,
+          ...watchdogs,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
