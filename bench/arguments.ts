@@ -29,7 +29,7 @@ export const HELP = `Measures this library side by side with what else connects 
   --transports T,...   ${TRANSPORTS.join(', ')}; or transport/mode:
                        ${LANES.map(laneKey).join(', ')}
   --sizes N,...        bytes per message, multiples of 64, or with K or M (default ${DEFAULT_SIZES.map(sizeName).join(',')})
-  --rounds N           rounds of round trips and one-way traffic (default ${FULL.rounds}, quick ${QUICK.rounds})
+  --rounds N           rounds of round trips and one-way traffic (default ${FULL.rounds}, quick ${QUICK.rounds}, or fewer when time is up)
   --targets            compare with the goals
   --json FILE          write all figures
   --help

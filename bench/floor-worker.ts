@@ -2,7 +2,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { now, percentiles } from './clock.js';
-import type { FloorJob } from './floor.js';
+import { type FloorJob, TRANSFER_BYTES } from './floor.js';
+import { Checker, Payload } from './payload.js';
 
 // Words on lines of their own, then 64 bytes of payload for each direction.
 const MINE = 0;
@@ -45,7 +46,7 @@ function spinFor(turn: number): void {
 
 const [send, wait] = kind === 'wakeup' ? [wakeUp, sleepFor] : [publish, spinFor];
 /** Round trips per look at the clock: a spinning one is hardly longer than the look. */
-const batch = kind === 'wakeup' ? 1 : 200;
+const batch = kind === 'wakeup' ? 1 : 50;
 
 function lead(): number {
   let turn = 0;
@@ -75,4 +76,49 @@ function follow(): number {
   }
 }
 
-parentPort?.postMessage(side === 0 ? lead() : follow());
+// ---- one way: messages through a ring of 256 KiB, stamped and copied in, checked where they are
+
+const MESSAGE = 64 * 1024;
+const RING = TRANSFER_BYTES - PAYLOAD;
+/** Cursors count bytes in 32 bits and are not made to wrap here. */
+const MOST = 2 ** 31 - 2 * MESSAGE;
+
+/** GB/s, over the second half of the time. */
+function produce(): number {
+  const payload = new Payload(MESSAGE, 0);
+  let written = 0;
+  let begin = now();
+  let from = 0;
+  const half = begin + ms * 500;
+  const deadline = begin + ms * 1000;
+  for (let at = begin; at < deadline && written < MOST; at = now()) {
+    if (from === 0 && at >= half) {
+      begin = at;
+      from = written;
+    }
+    while (written - Atomics.load(words, theirs) > RING - MESSAGE);
+    bytes.set(payload.next(), PAYLOAD + (written % RING));
+    written += MESSAGE;
+    Atomics.store(words, mine, written);
+  }
+  Atomics.store(words, STOP, 1);
+  return (written - from) / 1e3 / (now() - begin);
+}
+
+function consume(): number {
+  const checker = new Checker();
+  for (let read = 0; ; ) {
+    const written = Atomics.load(words, theirs);
+    if (written === read) {
+      if (Atomics.load(words, STOP) === 1 && Atomics.load(words, theirs) === read) return 0;
+      continue;
+    }
+    const at = PAYLOAD + (read % RING);
+    checker.push(bytes, at, at + MESSAGE);
+    read += MESSAGE;
+    Atomics.store(words, mine, read);
+  }
+}
+
+const measure = kind === 'transfer' ? [produce, consume] : [lead, follow];
+parentPort?.postMessage(measure[side]?.());

@@ -39,10 +39,12 @@ export class Payload {
     const turn = this.#turn;
     const words = this.#words;
     const first = turn * this.#lines;
+    let counter = this.#counter;
     for (let line = first; line < first + this.#lines; line++) {
-      words[line << 4] = this.#counter;
-      this.#counter = (this.#counter + 1) & COUNTER;
+      words[line << 4] = counter;
+      counter = (counter + 1) & COUNTER;
     }
+    this.#counter = counter;
     this.#turn = turn + 1 === this.#buffers.length ? 0 : turn + 1;
     return this.#buffers[turn] as Buffer;
   }
@@ -62,43 +64,49 @@ export class Checker {
   #expected = 0;
   #at = 0; // position in the current line
   #word = 0; // its first word, as far as seen
-  #buffer: ArrayBufferLike | undefined;
+  #bytes: Uint8Array | undefined;
   #words: Int32Array = NOTHING;
+  #offset = 0; // of #bytes in its buffer
 
   /** @throws MeasureError `mismatch` for a line that is lost, repeated or out of order. */
   push(bytes: Uint8Array, from: number, to: number): void {
+    if (bytes !== this.#bytes) this.#look(bytes);
     let at = from;
     while (this.#at !== 0 && at < to) at = this.#finishLine(bytes, at, to);
     const whole = at + ((to - at) & -LINE);
     if (at < whole) {
-      if (((bytes.byteOffset + at) & 3) === 0) this.#words32(bytes, at, whole);
+      if (((this.#offset + at) & 3) === 0) this.#words32(this.#offset + at, this.#offset + whole);
       else this.#words8(bytes, at, whole);
+      at = whole;
     }
-    at = Math.max(at, whole);
     if (at < to) this.#finishLine(bytes, at, to);
   }
 
-  /** Aligned lines: one 32-bit load each. The view is kept, since ports hand out many pieces of one slab. */
-  #words32(bytes: Uint8Array, from: number, to: number): void {
-    const buffer = bytes.buffer;
-    if (buffer !== this.#buffer) {
-      this.#buffer = buffer;
-      this.#words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
-    }
+  /** A view of the words around the bytes; kept while pieces of the same memory arrive, as ports hand out slabs. */
+  #look(bytes: Uint8Array): void {
+    const { buffer } = bytes;
+    if (this.#words.buffer !== buffer) this.#words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+    this.#bytes = bytes;
+    this.#offset = bytes.byteOffset;
+  }
+
+  /** Aligned lines: one 32-bit load each. */
+  #words32(from: number, to: number): void {
     const words = this.#words;
-    const last = (bytes.byteOffset + to) >> 2;
-    for (let index = (bytes.byteOffset + from) >> 2; index < last; index += LINE / 4) {
+    let expected = this.#expected;
+    for (let index = from >> 2; index < to >> 2; index += LINE / 4) {
       const word = words[index] as number;
-      if (word !== this.#expected) this.#unexpected(word);
-      this.#expected = (this.#expected + 1) & COUNTER;
+      if (word !== expected) this.#unexpected(word, expected);
+      expected = (expected + 1) & COUNTER;
     }
+    this.#expected = expected;
   }
 
   #words8(bytes: Uint8Array, from: number, to: number): void {
     for (let at = from; at < to; at += LINE) {
       const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
       const word = low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
-      if (word !== this.#expected) this.#unexpected(word);
+      if (word !== this.#expected) this.#unexpected(word, this.#expected);
       this.#expected = (this.#expected + 1) & COUNTER;
     }
   }
@@ -109,7 +117,7 @@ export class Checker {
     while (this.#at < 4 && at < to) {
       this.#word |= (bytes[at++] as number) << (8 * this.#at++);
       if (this.#at < 4) continue;
-      if (this.#word !== this.#expected) this.#unexpected(this.#word);
+      if (this.#word !== this.#expected) this.#unexpected(this.#word, this.#expected);
       this.#expected = (this.#expected + 1) & COUNTER;
     }
     const rest = Math.min(LINE - this.#at, to - at);
@@ -121,9 +129,9 @@ export class Checker {
     return at + rest;
   }
 
-  #unexpected(word: number): void {
-    if (word !== (this.#expected | END)) {
-      throw new MeasureError('mismatch', `the data is wrong: line ${this.#expected} was expected, ${word} arrived`);
+  #unexpected(word: number, expected: number): void {
+    if (word !== (expected | END)) {
+      throw new MeasureError('mismatch', `the data is wrong: line ${expected} was expected, ${word} arrived`);
     }
     this.ended = true;
   }

@@ -2,9 +2,11 @@
 
 export interface Plan {
   rounds: number;
-  /** Milliseconds measured per lane and size (warming up: a quarter more). */
+  /** Milliseconds measured per lane and size, after a quarter of that to warm up. */
   roundtripMs: number;
   onewayMs: number;
+  /** Milliseconds to warm up in the first round. */
+  firstWarmMs: number;
   floorMs: number;
   /** New client processes per lane, and milliseconds of later connections. */
   firstContacts: number;
@@ -30,6 +32,7 @@ export const FULL: Plan = {
   rounds: 7,
   roundtripMs: 250,
   onewayMs: 250,
+  firstWarmMs: 250,
   floorMs: 300,
   firstContacts: 9,
   connectMs: 600,
@@ -37,8 +40,8 @@ export const FULL: Plan = {
   httpRounds: 5,
   fallbackPairs: 11,
   fallbackMs: 400,
-  politeMs: 2500,
-  politeRounds: 3,
+  politeMs: 2000,
+  politeRounds: 5,
   idleMs: 10_000,
   manyMs: 700,
   manyRounds: 5,
@@ -49,21 +52,22 @@ export const FULL: Plan = {
 
 export const QUICK: Plan = {
   rounds: 3,
-  roundtripMs: 50,
-  onewayMs: 50,
+  roundtripMs: 40,
+  onewayMs: 40,
+  firstWarmMs: 80,
   floorMs: 60,
   firstContacts: 3,
   connectMs: 100,
-  httpMs: 150,
+  httpMs: 120,
   httpRounds: 2,
   fallbackPairs: 3,
   fallbackMs: 120,
-  politeMs: 700,
-  politeRounds: 1,
+  politeMs: 400,
+  politeRounds: 3,
   idleMs: 5000,
   manyMs: 250,
   manyRounds: 2,
   onecoreMs: 120,
   onecoreRounds: 2,
-  caseLimitMs: 14_000,
+  caseLimitMs: 12_000,
 };

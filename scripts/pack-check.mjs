@@ -1,13 +1,11 @@
-// pack-check.mjs - proves what a user gets: packs the three packages, installs the tarballs with npm into an empty
+// pack-check.mjs - proves what a user gets: packs what is published, installs the tarballs with npm into an empty
 // project on a PATH without compiler, make and python, and echoes bytes between two processes over SMC-D there.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { PNPM, ROOT, run, runAsProgram, step, StepError } from './steps.mjs';
-
-const PACKAGES = ['core', 'smcd', 'smcr'];
+import { PNPM, PUBLISHED, ROOT, run, runAsProgram, step, StepError } from './steps.mjs';
 
 /** What the project of a user could look like: one program, run once as server and once as client. */
 const PROGRAM = `
@@ -40,7 +38,7 @@ export async function packCheck({ quiet = false } = {}) {
   try {
     const result = { files: {} };
     const tarballs = [];
-    for (const name of PACKAGES) {
+    for (const name of PUBLISHED) {
       await step(`Packing @smcjs/${name}`, async () => void tarballs.push(await pack(name, directory)), { quiet });
     }
     for (const { name, file } of tarballs) result.files[name] = contents(file);

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,12 @@ export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** The manifest of the repository. */
 export const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+/** Directory names of the packages that are published: packages with an entry that is not marked private. */
+export const PUBLISHED = readdirSync(join(ROOT, 'packages')).filter((name) => {
+  const directory = join(ROOT, 'packages', name);
+  return existsSync(join(directory, 'src/index.ts')) && !JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')).private;
+});
 
 /** pnpm as this repository pins it, through npx: corepack is neither needed nor consulted. */
 export const PNPM = ['npx', '-y', manifest.packageManager];
@@ -70,12 +76,22 @@ export function run(command, args, { cwd = ROOT, env = process.env, advice = '' 
   });
 }
 
-/** Like {@link run}, but the command has the terminal. Resolves to its exit code (128 for a signal). */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/**
+ * Like {@link run}, but the command has the terminal. Resolves to its exit code (128 for a signal). A signal to end goes
+ * to the command and all it has started, which are a process group for that; this process then says what is to be said.
+ */
 export function runVisibly(command, args, { cwd = ROOT, env = process.env } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const end = (signal) => child.exitCode === null && child.signalCode === null && process.kill(-child.pid, signal);
+    for (const signal of ENDING) process.on(signal, end);
     child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? 128));
+    child.once('close', (code) => {
+      for (const signal of ENDING) process.off(signal, end);
+      resolve(code ?? 128);
+    });
   });
 }
 

@@ -37,7 +37,9 @@ async function setUp() {
 function vitest(args, summaryFile) {
   const long = args.includes('--long');
   const env = { ...process.env, SMC_TEST_SUMMARY: summaryFile, ...(long ? { SMC_TEST_LONG: '1' } : {}) };
-  const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'scripts/vitest-reporter.mjs')}`];
+  // Without a terminal every test gets its line when it ends: a log must show where a run stands.
+  const human = process.stdout.isTTY ? 'default' : 'verbose';
+  const reporters = [`--reporter=${human}`, `--reporter=${join(ROOT, 'scripts/vitest-reporter.mjs')}`];
   const rest = args.filter((arg) => arg !== '--long');
   return runVisibly(process.execPath, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', ...reporters, ...rest], { env });
 }
@@ -47,12 +49,12 @@ function readSummary(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0, skipped: [], problems: ['the test run itself broke off, see above'] };
+    return { passed: 0, failed: 0, skipped: [], problems: ['the test run itself broke off, see above'], running: [] };
   }
 }
 
-function report({ passed, failed, skipped, problems }, code, addon) {
-  const found = [...problems];
+function report({ passed, failed, skipped, problems, running }, code, addon) {
+  const found = [...problems, ...running.map((file) => `${file} was running when the test run was ended`)];
   // A machine that is set up to test must be able to compile; elsewhere the skipped tests tell what was not tried.
   if (!addon && process.env.CI) found.push('the addon could not be built, see the beginning');
   if (code !== 0 && failed + found.length === 0) found.push(`vitest ended with exit code ${code}, see above`);

@@ -1,5 +1,6 @@
 // vitest-reporter.mjs - collects what became of every test, with the reason of every skip, into the JSON file named by
-// SMC_TEST_SUMMARY: {passed, failed, skipped: [{file, name, reason}], problems}. scripts/test.mjs reads it.
+// SMC_TEST_SUMMARY: {passed, failed, skipped: [{file, name, reason}], problems, running}. scripts/test.mjs reads it. The
+// file is rewritten whenever a test file begins or ends, so that a run that is cut short tells how far it came.
 //
 // A skip has its reason from ctx.skip('reason'), or from the option `meta: { reason }` of a test or of a describe around
 // it, which is the way for it.skipIf and describe.skipIf.
@@ -8,18 +9,37 @@ import { writeFileSync } from 'node:fs';
 
 export default class SummaryReporter {
   #selection;
+  #ended = [];
+  #running = new Set();
 
   onInit(vitest) {
     this.#selection = vitest.config.testNamePattern;
   }
 
+  onTestModuleStart(module) {
+    this.#running.add(module.relativeModuleId);
+    this.#write(this.#ended, []);
+  }
+
+  onTestModuleEnd(module) {
+    this.#running.delete(module.relativeModuleId);
+    this.#ended.push(module);
+    this.#write(this.#ended, []);
+  }
+
   onTestRunEnd(modules, unhandledErrors) {
+    this.#running.clear();
+    this.#write(modules, unhandledErrors);
+  }
+
+  #write(modules, unhandledErrors) {
     // Errors outside any test: a file that cannot be loaded, a failing hook around tests, a rejection nobody handled.
-    const summary = { passed: 0, failed: 0, skipped: [], problems: unhandledErrors.map((error) => String(error.message)) };
+    const problems = unhandledErrors.map((error) => String(error.message));
+    const summary = { passed: 0, failed: 0, skipped: [], problems, running: [...this.#running] };
     for (const module of modules) {
       for (const test of module.children.allTests()) this.#count(summary, module, test);
       for (const suite of [module, ...module.children.allSuites()]) {
-        for (const error of suite.errors()) summary.problems.push(`${module.relativeModuleId}: ${error.message}`);
+        for (const error of suite.errors()) problems.push(`${module.relativeModuleId}: ${error.message}`);
       }
     }
     const file = process.env.SMC_TEST_SUMMARY;

@@ -1,6 +1,8 @@
 // idle.ts - the CPU time of processes whose connections are open and silent. All of them are idle at the same time.
 
-import { cpuTime, sleep } from '../clock.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { sleep } from '../clock.js';
+import { MeasureError } from '../errors.js';
 import type { Lane, Opening } from '../lanes.js';
 import type { Handlers } from '../pair/control.js';
 import { Pair } from '../pair/pair.js';
@@ -8,16 +10,25 @@ import type { Idle } from '../report/special.js';
 import { attempt, chosen, type Context } from './context.js';
 
 export const idleCommands = {
-  idle: ({ ms }) =>
-    new Promise<number>((resolve) => {
-      globalThis.gc?.(); // what opening the connections left behind is not this measurement's work
-      // The answer to earlier commands is out, and whatever polls has had its chance to stop.
-      setTimeout(() => {
-        const before = cpuTime();
-        setTimeout(() => resolve(cpuTime() - before), ms);
-      }, 1000);
-    }),
+  settle() {
+    globalThis.gc?.(); // what opening the connections left behind is not this measurement's work
+    return null;
+  },
 } satisfies Partial<Handlers>;
+
+/** CPU milliseconds all threads of a process have run, seen from outside: asking it would wake it up. */
+function cpuOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  try {
+    const nanoseconds = readdirSync(tasks).map((task) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]));
+    return nanoseconds.reduce((sum, of) => sum + of, 0) / 1e6;
+  } catch (error) {
+    throw new MeasureError('unavailable', `the CPU time of a process cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** Long enough for the last command's answer to be out, for collections to end and for whatever polls to stop. */
+const SETTLE_MS = 1500;
 
 export async function idleCase(context: Context): Promise<void> {
   const { plan, special } = context;
@@ -44,25 +55,16 @@ export async function idleCase(context: Context): Promise<void> {
         await pair.server.call('accepted', { count: connections });
       });
     }
-    await sleep(500);
-    const ended = opened.map(({ pair, lane, connections }) =>
-      attempt(context, 'idle', lane, async () => {
-        const idle = () => ({ ms: plan.idleMs });
-        const [server, client] = await Promise.all([
-          pair.server.call('idle', idle(), plan.idleMs),
-          pair.client.call('idle', idle(), plan.idleMs),
-        ]);
-        const per10s = (us: number) => us / 1000 / (plan.idleMs / 10_000);
-        found.push({
-          transport: lane.transport,
-          mode: lane.mode,
-          connections,
-          server_cpu_ms: per10s(server),
-          client_cpu_ms: per10s(client),
-        });
-      }),
-    );
-    await Promise.all(ended);
+    await Promise.all(opened.flatMap(({ pair }) => [pair.server.call('settle', null), pair.client.call('settle', null)]));
+    await sleep(SETTLE_MS);
+    const before = opened.map(({ pair }) => pair.pids.map(cpuOf));
+    await sleep(plan.idleMs);
+    for (const [index, { pair, lane, connections }] of opened.entries()) {
+      const [server = Number.NaN, client = Number.NaN] = pair.pids.map(
+        (pid, side) => (cpuOf(pid) - (before[index]?.[side] ?? 0)) / (plan.idleMs / 10_000),
+      );
+      found.push({ transport: lane.transport, mode: lane.mode, connections, server_cpu_ms: server, client_cpu_ms: client });
+    }
   } finally {
     await Promise.all(opened.map(({ pair }) => pair.stop()));
   }

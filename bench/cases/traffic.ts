@@ -15,7 +15,10 @@ export async function trafficCase(context: Context, kind: 'roundtrip' | 'oneway'
           const pair = pairs.of(lane);
           try {
             const budgetMs = kind === 'roundtrip' ? plan.roundtripMs : plan.onewayMs;
-            const result = await measureIn(pair, { transport: lane.transport, mode: lane.mode, bytes, kind, budgetMs });
+            // A lane's processes are new in the first round and stay.
+            const warmMs = round === 0 ? plan.firstWarmMs : budgetMs / 4;
+            const { transport, mode } = lane;
+            const result = await measureIn(pair, { transport, mode, bytes, kind, budgetMs, warmMs });
             recorder.add(round, result);
           } catch (error) {
             // The measurement was cut off somewhere: nothing that the pair still does may reach another one.

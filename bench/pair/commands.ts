@@ -55,8 +55,8 @@ export interface Commands {
   /** Round trips over all open connections in turn. */
   spread: [{ ms: number; window: number }, { messages: number; cpu_us: number; seconds: number }];
   footprint: [null, Footprint];
-  /** CPU microseconds used while nothing happens for that long. */
-  idle: [{ ms: number }, number];
+  /** Collects garbage, so that nothing is left to do. */
+  settle: [null, null];
   /** With `loaded`, the one open connection carries round trips meanwhile. */
   polite: [{ ms: number; loaded: boolean }, Politeness];
 }

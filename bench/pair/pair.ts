@@ -62,6 +62,11 @@ export class Pair {
     this.client = this.#remote(client, ipc ? 4 : 3);
   }
 
+  /** Process ids, server first. */
+  get pids(): number[] {
+    return this.#processes.flatMap(({ pid }) => pid ?? []);
+  }
+
   /** Whatever breaks on one side ends what is under way on both. */
   #remote(child: ChildProcess, fd: number): Remote {
     return new Remote(child.stdio[fd] as Duplex, (error: MeasureError) => {

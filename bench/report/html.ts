@@ -64,7 +64,12 @@ function plots({ recorder }: Found): string {
       dotsOf(recorder, of('roundtrip', bytes), 'p50_us', `Round trip, ${byteName(bytes)}: p50, line to p99 (less is better)`),
     ),
     ...sizes('oneway').map((bytes) =>
-      dotsOf(recorder, of('oneway', bytes), 'gb_per_s', `One way, ${byteName(bytes)}: median, line over the rounds (more is better)`),
+      dotsOf(
+        recorder,
+        of('oneway', bytes),
+        bytes < 4096 ? 'msgs_per_s' : 'gb_per_s',
+        `One way, ${byteName(bytes)}: median, line over the rounds (more is better)`,
+      ),
     ),
     ...[...new Set(http.map((row) => row.connections))].map((connections) => {
       const rows = http.filter((row) => row.connections === connections && row.client === 'light');
@@ -95,6 +100,7 @@ export function htmlReport(found: Found): string {
   const floors: [string, string][] = [
     ['wake-up of a sleeping thread and back', `${digits(floor.wakeup_rtt_us)} us`],
     ['spin ring between threads, 64 B and back', floor.spin_rtt_us === undefined ? '-' : `${digits(floor.spin_rtt_us)} us`],
+    ['64 KiB messages through it, both ends touch every line', `${digits(floor.transfer_gb_per_s)} GB/s`],
     ['copy of 1 MiB', `${digits(floor.memcpy_gb_per_s)} GB/s`],
   ];
   return `<!doctype html>

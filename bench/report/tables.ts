@@ -50,7 +50,11 @@ function floorTable({ floor }: Found): Table {
     header: ['', 'value'],
     rows: [
       ['wake-up of a sleeping thread and back', `${digits(floor.wakeup_rtt_us)} us`],
-      ['spin ring between two threads, 64 B and back', floor.spin_rtt_us === undefined ? 'one core' : `${digits(floor.spin_rtt_us)} us`],
+      [
+        'spin ring between two threads, 64 B and back',
+        floor.spin_rtt_us === undefined ? 'no second core to be had' : `${digits(floor.spin_rtt_us)} us`,
+      ],
+      ['64 KiB messages through it, both ends touch every line', `${digits(floor.transfer_gb_per_s)} GB/s`],
       ['copy of 1 MiB', `${digits(floor.memcpy_gb_per_s)} GB/s`],
     ],
   };

@@ -57,9 +57,9 @@ export const smcTransport: Transport = {
     try {
       await connected(socket);
     } catch (error) {
-      const reasons = socket.declines.map((decline) => `${decline.transport}: ${decline.detail} (${decline.reason})`).join('; ');
-      const { message } = asMeasureError(error);
-      throw new MeasureError('unavailable', reasons === '' ? message : `${message}: ${reasons}`);
+      const reason = socket.declines.find((decline) => decline.transport === opening.lane.transport);
+      if (reason === undefined) throw asMeasureError(error, 'unavailable');
+      throw new MeasureError('unavailable', `${reason.detail} (${reason.reason}; ${reason.hint})`, { cause: error });
     }
     if (socket.transport !== opening.lane.transport) {
       throw new MeasureError('unavailable', `the connection uses ${socket.transport}, not ${opening.lane.transport}`);

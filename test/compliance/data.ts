@@ -41,7 +41,8 @@ export function data(t: TransportCase): void {
     });
 
     it('carries megabytes both ways at once, in order, whatever the chunk sizes', async () => {
-      const { client, accepted } = await open(t);
+      const halfOpen = { allowHalfOpen: true };
+      const { client, accepted } = await open(t, { client: halfOpen, server: halfOpen });
       const total = 6_000_001;
       const [, , fromServer, fromClient] = await Promise.all([
         send(client, 1, total, 100_000),

@@ -163,7 +163,7 @@ export function httpOver(t: TransportCase): void {
 
     it('closes a connection that asks for it', async () => {
       const w = await web(t, (_request, response) => response.end('bye'));
-      const answer = await ask(w, { headers: { connection: 'close' }, agent: false, createConnection: () => t.client.api.connect({ port: w.port, host: '127.0.0.1', ...t.client.options }) });
+      const answer = await ask(w, { headers: { connection: 'close' } });
       expect(answer.body.toString()).toBe('bye');
       await until(() => (w.sockets[0] as Socket).destroyed);
     });

@@ -4,7 +4,7 @@ import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { collect, event, record } from '../support/events.js';
+import { collect, event, record, take } from '../support/events.js';
 import { payload } from '../support/random.js';
 import { accept, dial, listening, open, type TransportCase } from './transport-case.js';
 
@@ -38,9 +38,19 @@ export function layers(t: TransportCase): void {
       const secured = await secure(client, accepted);
       const sent = payload(1, 1_000_000);
       secured.server.pipe(secured.server);
+      secured.client.write(sent);
+      expect((await take(secured.client, sent.length)).equals(sent)).toBe(true);
+    });
+
+    it('answers a client that has ended its side already', async () => {
+      const { client, accepted } = await open(t);
+      const secured = await secure(client, accepted);
+      const sent = payload(2, 1_000_000);
+      secured.server.pipe(secured.server);
       const receiving = collect(secured.client);
       secured.client.end(sent);
-      expect((await receiving).equals(sent)).toBe(true);
+      const received = await receiving;
+      expect([received.length, received.equals(sent)]).toEqual([sent.length, true]);
     });
 
     it('runs over a socket that is still connecting', async () => {

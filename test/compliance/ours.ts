@@ -19,6 +19,6 @@ export function ours(transport: TransportName, options: SmcOptions): Side {
 
 /** Both sides may use this transport alone, and nothing else is good enough. */
 export function only(transport: TransportName): TransportCase {
-  const side = ours(transport, { transports: [transport], fallback: 'error' });
+  const side = ours(transport, { transports: [transport], ...(transport === 'tcp' ? {} : { fallback: 'error' as const }) });
   return { name: transport, client: side, server: side, capacity: transport === 'tcp' ? KERNEL : RING };
 }

@@ -3,7 +3,7 @@
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
-import { collect, event, record, take, turns, until } from '../support/events.js';
+import { collect, event, record, settled, take, turns, until } from '../support/events.js';
 import { payload } from '../support/random.js';
 import { listening, dial, open, type TransportCase } from './transport-case.js';
 
@@ -238,6 +238,21 @@ export function reading(t: TransportCase): void {
       }
       await until(() => ended);
       expect(Buffer.concat(chunks).equals(payload(11, 350))).toBe(true);
+    });
+
+    it('stops at pause() as well', async () => {
+      let received = 0;
+      const onread = { buffer: Buffer.alloc(1000), callback: (length: number) => (received += length) > 0 };
+      const { client, accepted } = await open(t, { client: { onread } });
+      accepted.write('x');
+      await until(() => received === 1);
+      client.pause();
+      accepted.write(payload(12, 10_000));
+      await settled(() => received, 50);
+      // What had been under way when it paused may still arrive: at most one buffer.
+      expect(received).toBeLessThanOrEqual(1001);
+      client.resume();
+      await until(() => received === 10_001);
     });
   });
 }

@@ -96,7 +96,7 @@ export function server(t: TransportCase): void {
     it('closes at once without connections', async () => {
       const { server: one, port } = await listening(t);
       await new Promise((resolve) => one.close(resolve));
-      expect((await errorOf(dial(t, port))).code).toBe('ECONNREFUSED');
+      expect((await errorOf(dial(t, port, { fallback: 'tcp' }))).code).toBe('ECONNREFUSED');
     });
 
     it('may be closed from a connection listener', async () => {
@@ -111,9 +111,9 @@ export function server(t: TransportCase): void {
     });
 
     it('may be closed while a client is connecting', async () => {
-      const { server: one, port } = await listening(t);
+      const { server: one, port } = await listening(t, { fallback: 'tcp' });
       one.on('connection', (socket) => socket.on('error', () => {}).end('made it'));
-      const client = dial(t, port);
+      const client = dial(t, port, { fallback: 'tcp' });
       const closed = new Promise((resolve) => one.close(resolve));
       const outcome = await Promise.race([errorOf(client), collect(client)]);
       if (outcome instanceof Error) expect(['ECONNREFUSED', 'ECONNRESET']).toContain((outcome as NodeJS.ErrnoException).code);

@@ -1,7 +1,8 @@
 // states.ts - connecting, pending and readyState through the life of a socket, and the order of its first events.
 
+import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { errorOf, event, record, until } from '../support/events.js';
+import { collect, errorOf, event, record, until } from '../support/events.js';
 import { dial, listening, open, transportOf, type TransportCase } from './transport-case.js';
 
 export function states(t: TransportCase): void {
@@ -107,7 +108,7 @@ export function states(t: TransportCase): void {
     it('fails with ECONNREFUSED where nobody listens', async () => {
       const { server, port } = await listening(t);
       await new Promise((resolve) => server.close(resolve));
-      const client = dial(t, port);
+      const client = dial(t, port, { fallback: 'tcp' });
       const closing = event(client, 'close');
       const error = await errorOf(client);
       expect(error).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', address: '127.0.0.1', port });
@@ -127,15 +128,17 @@ export function states(t: TransportCase): void {
     });
 
     it('connects from an address and port of the caller', async () => {
-      const { server, port } = await listening(t);
+      const { server, port } = await listening(t, { fallback: 'tcp' });
       const { server: other, port: free } = await listening(t);
       await new Promise((resolve) => other.close(resolve));
       const accepting = event(server, 'connection');
-      const client = dial(t, port, { localAddress: '127.0.0.1', localPort: free });
+      const client = dial(t, port, { localAddress: '127.0.0.1', localPort: free, fallback: 'tcp' });
       await event(client, 'connect');
       expect([client.localAddress, client.localPort]).toEqual(['127.0.0.1', free]);
-      expect(transportOf(client)).toBe(t.client.transport);
-      await accepting;
+      const [accepted] = (await accepting) as [Socket];
+      expect([accepted.remoteAddress, accepted.remotePort]).toEqual(['127.0.0.1', free]);
+      accepted.end('found you');
+      expect((await collect(client)).toString()).toBe('found you');
     });
 
     it('carries bytes right from the connect listener and the connection listener', async () => {

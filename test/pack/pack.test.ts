@@ -11,14 +11,15 @@ interface Seen {
   transport: string;
   declines: { transport: string; reason: string }[];
   same: boolean;
-  files: Record<'core' | 'smcd' | 'smcr', string[]>;
+  files: Record<string, string[]>;
 }
 
 it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
   const { packCheck } = (await import(script)) as { packCheck: (options: { quiet: boolean }) => Promise<Seen> };
   const seen = await packCheck({ quiet: true });
   expect(seen).toMatchObject({ transport: 'smcd', same: true });
-  expect(seen.files.smcd.filter((name) => name.endsWith('.node'))).toHaveLength(1);
+  expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
+  expect(seen.files.smcd?.filter((name) => name.endsWith('.node'))).toHaveLength(1);
   for (const names of Object.values(seen.files)) {
     expect(names).toContain('dist/index.js');
     expect(names).toContain('dist/index.d.ts');

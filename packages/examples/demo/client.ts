@@ -8,7 +8,7 @@ import http from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { connect } from '@smcjs/core';
 import type { Ports } from './server.js';
-import { heading, table } from './text.js';
+import { clip, heading, table } from './text.js';
 
 const host = '127.0.0.1';
 
@@ -27,9 +27,11 @@ async function showTransport(port: number): Promise<string | undefined> {
   table([
     ['transport', 'used', 'refused by', 'reason', ''],
     [String(socket.transport), 'yes', '', '', ''],
-    ...socket.declines.map(({ transport, side, reason, detail }) => [transport, 'no', side, reason, detail]),
+    ...socket.declines.map(({ transport, side, reason, detail }) => [transport, 'no', side, reason, clip(detail, 80)]),
   ]);
-  for (const { transport, hint } of socket.declines) if (hint !== '') console.log(`  to have ${transport}: ${hint}`);
+  if (socket.transport === 'tcp') {
+    for (const { transport, hint } of socket.declines) if (hint !== '') console.log(`  to have ${transport}: ${hint}`);
+  }
   socket.setEncoding('utf8').write('hello');
   const [answer] = (await once(socket, 'data')) as [string];
   console.log(`  sent 'hello' from process ${process.pid}, the echo is '${answer}'`);

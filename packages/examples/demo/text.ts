@@ -18,6 +18,11 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   }
 }
 
+/** The beginning of a text that is too long for its column. */
+export function clip(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 3)}...`;
+}
+
 const WIDTH = 30;
 
 /** A bar that is redrawn in place on a terminal; one line per step elsewhere. */

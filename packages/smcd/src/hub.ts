@@ -6,7 +6,7 @@ import type { BusyPoll } from '@smcjs/core/backend';
 import type { Addon, NativeHub } from './addon.js';
 
 /** Words shared with native/src/hub.cc, which has the same list. */
-const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, readyCount: 8, ready: 16, length: 128 } as const;
+const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, readyCount: 8, ready: 16, taken: 128, length: 128 + 4096 } as const;
 const MODE = { off: 0, auto: 1, fixed: 2 } as const;
 
 /**
@@ -16,8 +16,8 @@ const MODE = { off: 0, auto: 1, fixed: 2 } as const;
 const AUTO_WINDOW_MICROS = 200;
 
 export interface HubListener {
-  /** There may be bits in this listener's page. */
-  onNews(): void;
+  /** There may be tokens in this listener's page. Returns how many have been taken by now, modulo 2^16. */
+  onNews(): number;
 }
 
 export class Hub {
@@ -45,7 +45,10 @@ export class Hub {
   /** Starts watching a doorbell page. Returns its index, or -errno. The pages stay mapped until detached. */
   attach(ownPage: ArrayBuffer, peerPage: ArrayBuffer, listener: HubListener): number {
     const index = this.#native.attach(ownPage, peerPage);
-    if (index >= 0) this.#listeners[index] = listener;
+    if (index >= 0) {
+      this.#listeners[index] = listener;
+      this.state[STATE.taken + index] = 0;
+    }
     return index;
   }
 
@@ -82,7 +85,11 @@ export class Hub {
   #dispatch(): void {
     const state = this.state;
     const count = state[STATE.readyCount] as number;
-    for (let i = 0; i < count; i++) this.#listeners[state[STATE.ready + i] as number]?.onNews();
+    for (let i = 0; i < count; i++) {
+      const index = state[STATE.ready + i] as number;
+      const listener = this.#listeners[index];
+      if (listener !== undefined) state[STATE.taken + index] = listener.onNews();
+    }
     if (this.#again.length > 0) {
       const callbacks = this.#again;
       this.#again = [];

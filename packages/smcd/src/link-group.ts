@@ -51,6 +51,13 @@ export class LinkGroup implements ChannelOwner {
   #news: News | undefined;
   #doorbell: Doorbell | undefined;
   #hubIndex = -1;
+  readonly #deliver = (slot: number) => {
+    const channel = this.#slots[slot];
+    if (channel !== undefined && channel !== 'reserved') channel.deliver();
+  };
+  readonly #deliverAll = () => {
+    for (let slot = 0; slot < this.#slots.length; slot++) this.#deliver(slot);
+  };
 
   constructor(addon: Addon, hub: Hub, instance: Buffer, events: LinkGroupEvents) {
     this.#addon = addon;
@@ -169,11 +176,9 @@ export class LinkGroup implements ChannelOwner {
     this.#unmapIfUnused();
   }
 
-  onNews(): void {
-    this.#news?.take((slot) => {
-      const channel = this.#slots[slot];
-      if (channel instanceof SmcdChannel) channel.deliver();
-    });
+  /** Returns how many tokens of the peer have been taken by now, for the hub to compare. */
+  onNews(): number {
+    return this.#news?.take(this.#deliver, this.#deliverAll) ?? 0;
   }
 
   #freeSlot(slot: number, element: Element): void {

@@ -48,7 +48,7 @@ export interface RingMemory {
   /** The 128 words of the header. */
   readonly words: Int32Array;
   /** `capacity` bytes, or twice that when mirrored. */
-  readonly data: Uint8Array;
+  readonly data: Buffer;
   readonly capacity: number;
   readonly mirrored: boolean;
 }
@@ -67,7 +67,7 @@ export function allocateShared(capacity: number): RingMemory {
   const buffer = new SharedArrayBuffer(HEADER_BYTES + capacity);
   const memory = {
     words: new Int32Array(buffer, 0, HEADER_BYTES / 4),
-    data: new Uint8Array(buffer, HEADER_BYTES, capacity),
+    data: Buffer.from(buffer, HEADER_BYTES, capacity),
     capacity,
     mirrored: false,
   };

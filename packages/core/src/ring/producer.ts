@@ -16,7 +16,7 @@ export class RingProducer {
   violated = false;
 
   readonly #words: Int32Array;
-  readonly #data: Uint8Array;
+  readonly #data: Buffer;
   readonly #mask: number;
   readonly #mirrored: boolean;
   #cursor = 0; // private copy of the producer cursor, unpublished bytes included
@@ -61,7 +61,7 @@ export class RingProducer {
     const at = this.#cursor & this.#mask;
     const end = this.#mirrored ? at + length : Math.min(at + length, this.capacity);
     this.#reserved = end - at;
-    return this.#data.subarray(at, end);
+    return new Uint8Array(this.#data.buffer, this.#data.byteOffset + at, end - at);
   }
 
   /**
@@ -97,7 +97,7 @@ export class RingProducer {
   }
 
   /** The data bytes; with {@link claim} and {@link advance} the allocation-free way to write. */
-  get data(): Uint8Array {
+  get data(): Buffer {
     return this.#data;
   }
 

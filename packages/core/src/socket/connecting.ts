@@ -26,7 +26,8 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   if (hasOwnOptions(options)) control.setOptions(socket, optionsOf({ ...control.options(socket), ...ownOf(options) }));
   const own = control.options(socket);
   const port = Number(options.port);
-  const outOfReach = options.path !== undefined || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
+  const outOfReach =
+    Boolean(options.path) || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
   const toPlain = (declines: readonly Decline[]) => {
     const result = plain(...args);
     settlePlain(socket, own, declines);
@@ -158,6 +159,7 @@ class Connecting {
   readonly #addresses: Endpoint[];
   readonly #errors: Error[] = [];
   readonly #several: boolean;
+  readonly #tried: string[] = [];
 
   constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[]) {
     this.#socket = socket;
@@ -187,7 +189,11 @@ class Connecting {
     };
     control.setAbort(this.#socket, () => found?.attempt.abandon('other'));
     inner.once('error', failed);
-    if (this.#several) this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
+    if (this.#several) {
+      this.#tried.push(`${to.address}:${to.port}`);
+      Object.assign(this.#socket, { autoSelectFamilyAttemptedAddresses: this.#tried });
+      this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
+    }
     inner.connect({ host: to.address, port: to.port, family: to.family });
     // Two ticks from now connect(2) has been called, so the source is known; the server can accept only in a later turn.
     process.nextTick(() => {

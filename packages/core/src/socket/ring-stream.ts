@@ -103,7 +103,7 @@ export class RingStream implements ChannelSink {
       const bytes = Buffer.byteLength(chunk, encoding);
       const at = bytes <= PIECE_BYTES ? this.channel.tx.claim(bytes) : -1;
       if (at < 0) return this.writev([{ chunk, encoding }], done);
-      (this.channel.tx.data as Buffer).write(chunk, at, bytes, encoding);
+      this.channel.tx.data.write(chunk, at, bytes, encoding);
       this.channel.tx.advance(bytes);
       this.#wrote(bytes);
     } else {
@@ -243,6 +243,17 @@ export class RingStream implements ChannelSink {
   read(): void {
     this.#wanted = true;
     if (!this.#draining && this.reader === undefined) this.#drain();
+  }
+
+  /** As {@link read}, but bytes are delivered from the loop, as a native handle would. */
+  readLater(): void {
+    this.#wanted = true;
+    if (!this.#closed) this.channel.again();
+  }
+
+  /** The stream wants no bytes for now. */
+  stop(): void {
+    this.#wanted = false;
   }
 
   onNews(): void {
@@ -386,8 +397,10 @@ export class RingStream implements ChannelSink {
     this.channel.close();
     this.#pending = [];
     this.#current = undefined;
-    this.#done = undefined;
     this.#slab = undefined;
+    const done = this.#done;
+    this.#done = undefined;
+    if (done !== undefined) process.nextTick(done, systemError('ECANCELED', 'write'));
     this.reader?.();
     this.writer?.();
   }

@@ -128,8 +128,10 @@ export class Socket extends net.Socket {
 
   override connect(...args: unknown[]): this {
     return connectSocket(this, args, (...plain) => {
+      const unref = this[kState]?.unref;
       delete this[kState];
-      return super.connect(...(plain as [net.SocketConnectOpts]));
+      super.connect(...(plain as [net.SocketConnectOpts]));
+      return unref ? super.unref() : this;
     }) as this;
   }
 
@@ -137,7 +139,7 @@ export class Socket extends net.Socket {
 
   override _read(size: number): void {
     const stream = this[kState]?.stream;
-    if (stream !== undefined) stream.read();
+    if (stream !== undefined) this[kOnRead] === undefined ? stream.read() : stream.readLater();
     else base._read.call(this, size);
   }
 
@@ -169,14 +171,9 @@ export class Socket extends net.Socket {
 
   override _destroy(error: Error | null, callback: Callback): void {
     const state = this[kState];
-    state?.abort?.();
-    const inner = state?.inner;
-    if (state?.stream === undefined || inner === undefined) {
-      inner?.destroy();
-      base._destroy.call(this, error, callback);
-      return;
-    }
-    state.stream.close(false);
+    if (state === undefined || state.phase === 'tcp') return base._destroy.call(this, error, callback);
+    state.abort?.();
+    state.stream?.close(false);
     // 'close' comes when the descriptor is closed, with hadError, as on any socket. The base class does the counting.
     const hadError = error !== null && error !== undefined;
     const emit = this.emit as (event: string | symbol, ...args: unknown[]) => boolean;
@@ -186,7 +183,9 @@ export class Socket extends net.Socket {
       this.emit = emit as Socket['emit'];
       this.emit('close', hadError);
     };
-    if (inner.closed) process.nextTick(closed);
+    const { inner } = state;
+    // setImmediate: where a native handle would call back.
+    if (inner === undefined || inner.closed) setImmediate(closed);
     else {
       inner.once('close', closed);
       inner.destroy();
@@ -207,19 +206,11 @@ export class Socket extends net.Socket {
   }
 
   override ref(): this {
-    return this.#onInner((inner) => inner.ref(), false) ?? super.ref();
+    return keepsLoop(this, true) ? this : super.ref();
   }
 
   override unref(): this {
-    return this.#onInner((inner) => inner.unref(), true) ?? super.unref();
-  }
-
-  #onInner(apply: (inner: net.Socket) => void, unref: boolean): this | undefined {
-    const state = this[kState];
-    if (state === undefined || state.phase === 'tcp') return undefined;
-    state.unref = unref;
-    if (state.inner !== undefined) apply(state.inner);
-    return this;
+    return keepsLoop(this, false) ? this : super.unref();
   }
 
   override setNoDelay(noDelay?: boolean): this {
@@ -234,11 +225,34 @@ export class Socket extends net.Socket {
 
   /** On an established ring socket 'connect' is over; tls waits for it nevertheless, since there is no handle. */
   override once(event: string | symbol, listener: (...args: never[]) => void): this {
-    if (event === 'connect' && this[kState]?.phase === 'ring' && !this.connecting) {
+    const state = this[kState];
+    if (event === 'end' && state !== undefined && state.phase !== 'tcp' && wrappedByTls()) {
+      // Over a native handle tls sees the end of the stream and decides itself when to end its own side. A wrapped
+      // stream must not end by itself before tls has answered. Not before tls has copied the setting for itself.
+      process.nextTick(() => {
+        this.allowHalfOpen = true;
+      });
+    }
+    if (event === 'connect' && state?.phase === 'ring' && !this.connecting) {
       process.nextTick(listener as () => void);
       return this;
     }
     return super.once(event as string, listener as () => void);
+  }
+
+  override read(size?: number): unknown {
+    restart(this);
+    return super.read(size);
+  }
+
+  override resume(): this {
+    restart(this);
+    return super.resume();
+  }
+
+  override pause(): this {
+    if (this[kOnRead] !== undefined) this[kState]?.stream?.stop();
+    return super.pause();
   }
 
   _getsockname(): net.AddressInfo | Record<string, never> {
@@ -246,6 +260,28 @@ export class Socket extends net.Socket {
     if (state?.phase !== 'ring') return base._getsockname.call(this);
     return this.destroyed ? {} : state.sockname;
   }
+}
+
+// Functions, not private methods: a plain accepted socket becomes a Socket by its prototype alone.
+
+/** ref and unref of the inner socket; false when there is a native handle for the base class to apply them to. */
+function keepsLoop(socket: Socket, keep: boolean): boolean {
+  const state = socket[kState];
+  if (state === undefined || state.phase === 'tcp') return false;
+  state.unref = !keep;
+  if (keep) state.inner?.ref();
+  else state.inner?.unref();
+  return true;
+}
+
+/** With `onread` there is no buffer whose emptiness would ask for more: reading goes on when the user says so. */
+function restart(socket: Socket): void {
+  if (socket[kOnRead] !== undefined) socket[kState]?.stream?.readLater();
+}
+
+/** Is the caller node's adapter of a stream for tls and http2? It has no other mark than where its code is. */
+function wrappedByTls(): boolean {
+  return new Error('who listens').stack?.includes('internal/js_stream_socket') ?? false;
 }
 
 type Getter = (this: net.Socket) => unknown;

@@ -4,10 +4,11 @@
 // A doorbell page belongs to the loop that reads it and is written by one peer (src/doorbell.ts has the layout):
 //   sleeping  we store 1 before blocking; the peer swaps it to 0 and rings once
 //   cpu       the processor we poll on, plus one; 0 while we sleep
-//   summary   bit w set by the peer: word w of the news bitmap has bits
+//   news      count of tokens the peer has left, in the high 16 bits; compared with how many JavaScript has taken
+//   overflow  set by the peer when there was no place for a token
 //
-// The order that must hold (test/model/doorbell fails without it): we store `sleeping`, then look at `summary` again, both
-// sequentially consistent; the peer sets `summary`, then looks at `sleeping`.
+// The order that must hold (test/model/doorbell fails without it): we store `sleeping`, then look at `news` again, both
+// sequentially consistent; the peer stores `news`, then looks at `sleeping`.
 
 #include <errno.h>
 #include <sched.h>
@@ -35,13 +36,14 @@ using Word = std::atomic<uint32_t>;
 static_assert(Word::is_always_lock_free && sizeof(Word) == 4);
 
 // Indices in the doorbell page, in words.
-enum : size_t { kSleeping = 32, kCpu = 64, kSummary = 96 };
+enum : size_t { kSleeping = 32, kCpu = 64, kNews = 96, kOverflow = 97 };
 
 // Indices in the state words shared with JavaScript of this environment (src/hub.ts has the same list).
-enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kPollMicros = 7, kReadyCount = 8, kReady = 16 };
+enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kPollMicros = 7, kReadyCount = 8, kReady = 16, kTaken = 128 };
 enum : int32_t { kModeOff = 0, kModeAuto = 1, kModeFixed = 2 };
 
 constexpr size_t kMaxReady = 112;
+constexpr size_t kMaxPeers = 4096;
 
 // A slice of polling between two turns of the loop: timers and other sockets wait no longer than this.
 constexpr uint64_t kSliceNanos = 2'000;
@@ -128,6 +130,10 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     peer.used = true;
     size_t index = 0;
     while (index < peers_.size() && peers_[index].used) index++;
+    if (index >= kMaxPeers) {
+      Unpin(&peer);
+      return Result(info.Env(), -ENOSPC);
+    }
     if (index == peers_.size()) peers_.push_back(peer);
     else peers_[index] = peer;
     if (attached_++ == 0) {
@@ -162,11 +168,17 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     return info.Env().Undefined();
   }
 
+  bool HasNews(size_t index) const {
+    const Word* own = peers_[index].own;
+    return (own[kNews].load(std::memory_order_seq_cst) >> 16) != static_cast<uint32_t>(state_[kTaken + index]) ||
+           own[kOverflow].load(std::memory_order_seq_cst) != 0;
+  }
+
   /// Does any peer have news? Remembers the last one, whose processor matters for polling.
   bool Ready() {
     if (state_[kAgain] != 0) return true;
     for (size_t i = 0; i < peers_.size(); i++) {
-      if (peers_[i].used && peers_[i].own[kSummary].load(std::memory_order_acquire) != 0) {
+      if (peers_[i].used && HasNews(i)) {
         last_ = i;
         return true;
       }
@@ -193,7 +205,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     for (Peer& peer : peers_) {
       if (!peer.used) continue;
       peer.own[kCpu].store(0, std::memory_order_relaxed);
-      // pairs with Doorbell.ring: it sets `summary`, then reads `sleeping`
+      // pairs with Doorbell.ring: it stores `news`, then reads `sleeping`
       peer.own[kSleeping].store(1, std::memory_order_seq_cst);
     }
     cpu_ = 0;
@@ -234,7 +246,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     state_[kActivity] = 0;
     int32_t count = 0;
     for (size_t i = 0; i < peers_.size() && count < static_cast<int32_t>(kMaxReady); i++) {
-      if (peers_[i].used && peers_[i].own[kSummary].load(std::memory_order_acquire) != 0) state_[kReady + count++] = static_cast<int32_t>(i);
+      if (peers_[i].used && HasNews(i)) state_[kReady + count++] = static_cast<int32_t>(i);
     }
     state_[kReadyCount] = count;
     Napi::HandleScope scope(Env());
