@@ -1,6 +1,9 @@
 // without-smcd.test.ts - where shared memory cannot be had everything works over TCP, and each side says why.
 
-import { describe, expect, it } from 'vitest';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { ExchangerArgs } from '../peers/exchanger.js';
 import { Peer, type PeerOptions } from '../support/peer.js';
 
@@ -16,6 +19,11 @@ const LENGTH = 300_000;
 const MAJOR = Number(process.versions.node.split('.')[0]);
 const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
 
+
+const OPEN = mkdtempSync(join(tmpdir(), 'smc-open-'));
+chmodSync(OPEN, 0o777);
+afterAll(() => rmSync(OPEN, { recursive: true, force: true }));
+
 const SITUATIONS: readonly { name: string; options: PeerOptions; reason: string }[] = [
   { name: 'SMC_TRANSPORTS=tcp', options: { env: { SMC_TRANSPORTS: 'tcp' } }, reason: 'configuration' },
   { name: 'an addon that is not there', options: { env: { SMC_ADDON: '/nowhere/smcd.node' } }, reason: 'no-addon' },
@@ -27,7 +35,8 @@ const SITUATIONS: readonly { name: string; options: PeerOptions; reason: string 
     options: { execArgv: [PERMISSION, '--allow-fs-read=*', '--disable-warning=ExperimentalWarning', ...(MAJOR >= 25 ? ['--allow-net'] : [])] },
     reason: 'permission',
   },
-  { name: 'a runtime directory that anybody may write to', options: { env: { SMC_RUNTIME_DIR: '/tmp' } }, reason: 'runtime-dir' },
+  { name: 'a runtime directory that others may write to', options: { env: { SMC_RUNTIME_DIR: OPEN } }, reason: 'runtime-dir' },
+  { name: 'a runtime directory that is a file', options: { env: { SMC_RUNTIME_DIR: process.execPath } }, reason: 'runtime-dir' },
 ];
 
 const start = (args: Partial<ExchangerArgs>, options: PeerOptions): Peer =>

@@ -91,15 +91,16 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
   },
 };
 
-function resolveOne<K extends keyof SmcOptions>(name: K, given: unknown): ResolvedOptions[K] {
+function check<K extends keyof SmcOptions>(name: K, value: unknown, source: string): ResolvedOptions[K] {
   const row: OptionRow<K> = OPTIONS[name];
-  const fromEnv = given === undefined ? process.env[row.env] : undefined;
-  const value = given !== undefined ? given : fromEnv !== undefined && fromEnv !== '' ? row.parse(fromEnv) : row.default;
-  if (!row.valid(value)) {
-    const source = given !== undefined ? `option ${name}` : `environment variable ${row.env}`;
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `${source} must be ${row.accepts}; got ${JSON.stringify(value)}`);
-  }
-  return value as ResolvedOptions[K];
+  if (row.valid(value)) return value as ResolvedOptions[K];
+  throw new SmcError('ERR_SMC_INVALID_OPTION', `${source} must be ${row.accepts}; got ${JSON.stringify(value)}`);
+}
+
+function fromEnvironment<K extends keyof SmcOptions>(name: K): ResolvedOptions[K] {
+  const row: OptionRow<K> = OPTIONS[name];
+  const text = process.env[row.env];
+  return text === undefined || text === '' ? row.default : check(name, row.parse(text), `environment variable ${row.env}`);
 }
 
 const NAMES = Object.keys(OPTIONS) as (keyof SmcOptions)[];
@@ -110,14 +111,19 @@ let defaults: ResolvedOptions | undefined;
  *
  * @throws SmcError `ERR_SMC_INVALID_OPTION`, synchronously, naming the option or the variable.
  */
-export function resolveOptions(given: SmcOptions | undefined): ResolvedOptions {
-  if (given === undefined || NAMES.every((name) => given[name] === undefined)) {
-    defaults ??= resolveAll({});
-    return defaults;
+export function resolveOptions(given: SmcOptions | undefined, base?: ResolvedOptions): ResolvedOptions {
+  if (base === undefined) {
+    defaults ??= Object.freeze(Object.fromEntries(NAMES.map((name) => [name, fromEnvironment(name)]))) as unknown as ResolvedOptions;
+    base = defaults;
   }
-  return resolveAll(given);
-}
-
-function resolveAll(given: SmcOptions): ResolvedOptions {
-  return Object.freeze(Object.fromEntries(NAMES.map((name) => [name, resolveOne(name, given[name])]))) as unknown as ResolvedOptions;
+  let resolved: Record<string, unknown> | undefined;
+  if (given !== undefined) {
+    for (const name of NAMES) {
+      const value = given[name];
+      if (value === undefined) continue;
+      resolved ??= { ...base };
+      resolved[name] = check(name, value, `option ${name}`);
+    }
+  }
+  return (resolved as ResolvedOptions | undefined) ?? base;
 }

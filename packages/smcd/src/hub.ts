@@ -6,7 +6,7 @@ import type { BusyPoll } from '@smcjs/core/backend';
 import type { Addon, NativeHub } from './addon.js';
 
 /** Words shared with native/src/hub.cc, which has the same list. */
-const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, readyCount: 8, ready: 16, taken: 128, length: 128 + 4096 } as const;
+const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, handshakes: 7, readyCount: 8, ready: 16, taken: 128, length: 128 + 4096 } as const;
 const MODE = { off: 0, auto: 1, fixed: 2 } as const;
 
 /**
@@ -60,6 +60,12 @@ export class Hub {
   /** Something was sent: an answer may come soon. A plain store. */
   expectNews(): void {
     this.state[STATE.activity] = 1;
+  }
+
+  /** A handshake that may poll begins (+1) or ends (-1). Each of its steps says {@link expectNews}. */
+  countHandshake(mode: BusyPoll, change: 1 | -1): void {
+    if (mode !== 'off' && !this.#oneCore) (this.state[STATE.handshakes] as number) += change;
+    this.expectNews();
   }
 
   /** Calls `callback` from the next dispatch, without blocking before it. */

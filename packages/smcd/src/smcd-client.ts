@@ -1,6 +1,5 @@
 // smcd-client.ts - the client's side of finding a peer: leave a name, connect, be offered a ring, claim it.
 
-import { randomBytes } from 'node:crypto';
 import {
   acceptConfirmOf,
   type Channel,
@@ -14,7 +13,6 @@ import {
   decline,
   type Endpoint,
   matches,
-  proposalOf,
   type ResolvedOptions,
   reasonOfCode,
 } from '@smcjs/core/backend';
@@ -22,6 +20,7 @@ import type { LinkGroup, Reservation } from './link-group.js';
 import { type ControlMessage, TUPLE_BYTES } from './messages.js';
 import type { Element } from './segment.js';
 import type { OfferTaker, SmcdEnvironment } from './smcd-environment.js';
+import { randomToken } from './token.js';
 
 type Offer = Extract<ControlMessage, { type: 'offer' }>;
 
@@ -58,6 +57,7 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
     this.fd = fd;
     this.#name = name;
     environment.takers.set(name, this);
+    environment.hub.countHandshake(options.busyPoll, 1);
   }
 
   /** Binds a source and leaves the name of the connection to come; undefined when the address is not of this host. */
@@ -107,7 +107,7 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
       return;
     }
     distrusted.delete(`${this.#to.address} ${this.#to.port}`);
-    const claimed = new SmcdClientOffer(this.#environment, group, offer, server, reservation);
+    const claimed = new SmcdClientOffer(this.#environment, group, offer, server, reservation, this.#options);
     group.answer(offer.token, claimed.token, reservation);
     this.#finish(claimed);
   }
@@ -120,6 +120,7 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
     if (this.#over) return;
     this.#over = true;
     this.#outcome = outcome;
+    if (!(outcome instanceof SmcdClientOffer)) this.#environment.hub.countHandshake(this.#options.busyPoll, -1);
     this.#environment.takers.delete(this.#name);
     this.#environment.registry.unlinkName(this.#name);
     this.#found?.(outcome);
@@ -128,7 +129,7 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
 
 class SmcdClientOffer implements ClientOffer {
   /** Told to the server over the Unix socket; our Confirm repeats it. */
-  readonly token = randomBytes(8).readBigUInt64LE();
+  readonly token = randomToken();
   readonly proposal: ClcProposal;
   readonly decisionWords: Int32Array;
 
@@ -137,19 +138,22 @@ class SmcdClientOffer implements ClientOffer {
   readonly #offer: Offer;
   readonly #server: Element;
   readonly #reservation: Reservation;
+  readonly #options: ResolvedOptions;
   #done = false;
 
-  constructor(environment: SmcdEnvironment, group: LinkGroup, offer: Offer, server: Element, reservation: Reservation) {
+  constructor(environment: SmcdEnvironment, group: LinkGroup, offer: Offer, server: Element, reservation: Reservation, options: ResolvedOptions) {
+    this.#options = options;
     this.#environment = environment;
     this.#group = group;
     this.#offer = offer;
     this.#server = server;
     this.#reservation = reservation;
     this.decisionWords = server.memory.words;
-    this.proposal = proposalOf(environment.instance);
+    this.proposal = environment.proposal;
   }
 
   accepted(accept: ClcAcceptConfirm): ClcAcceptConfirm | Decline {
+    this.#environment.hub.expectNews();
     const instance = this.#group.peerInstance;
     if (instance === undefined || this.#group.lost) return decline('smcd', 'peer', 'out-of-sync', 'the link group has ended');
     const known = { instance, token: this.#offer.token, capacity: this.#server.memory.capacity };
@@ -162,14 +166,19 @@ class SmcdClientOffer implements ClientOffer {
   }
 
   channel(): Channel {
-    this.#done = true;
+    this.#finish();
     return this.#group.open(this.#reservation, this.#server, this.#offer.slot);
   }
 
   release(): void {
     if (this.#done) return;
-    this.#done = true;
+    this.#finish();
     this.#group.unreserve(this.#reservation);
     this.#group.refuse(this.#offer.token);
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#environment.hub.countHandshake(this.#options.busyPoll, -1);
   }
 }

@@ -1,7 +1,7 @@
 // smcd-environment.ts - one event loop as a peer: its instance id, its Unix listener, its hub and its link groups.
 
 import { randomBytes } from 'node:crypto';
-import { type Decline, decline } from '@smcjs/core/backend';
+import { type ClcProposal, type Decline, decline, proposalOf } from '@smcjs/core/backend';
 import { type Addon, errnoText, isDecline, loadAddon, type NativeControl } from './addon.js';
 import { Hub } from './hub.js';
 import { LinkGroup, type LinkGroupEvents } from './link-group.js';
@@ -29,6 +29,7 @@ export class SmcdEnvironment {
   /** Who we are: 128 random bits, the GID of an emulated ISM device. */
   readonly instance: Buffer;
   readonly name: string;
+  readonly proposal: ClcProposal;
   /** Connects that wait for an offer, by the name they left. */
   readonly takers = new Map<string, OfferTaker>();
 
@@ -41,6 +42,7 @@ export class SmcdEnvironment {
     this.registry = registry;
     this.instance = instance;
     this.name = instance.toString('hex');
+    this.proposal = proposalOf(instance);
     this.hub = new Hub(addon);
     this.#listener = new addon.Control(listener, true, () => this.#accept());
     process.on('exit', () => this.#leave());

@@ -1,6 +1,5 @@
 // smcd-server.ts - the server's side: look for the name of an accepted connection, offer a ring to who left it.
 
-import { randomBytes } from 'node:crypto';
 import {
   acceptConfirmOf,
   type Channel,
@@ -19,6 +18,7 @@ import type { LinkGroup, Reservation } from './link-group.js';
 import { TUPLE_BYTES } from './messages.js';
 import type { Element } from './segment.js';
 import type { SmcdEnvironment } from './smcd-environment.js';
+import { randomToken } from './token.js';
 
 /** Reused for every accepted connection: looking for a name allocates nothing but the name. */
 const tuple = Buffer.alloc(TUPLE_BYTES);
@@ -34,7 +34,7 @@ export function makeOffer(environment: SmcdEnvironment, fd: number, options: Res
   if (group === undefined) return decline('smcd', 'peer', 'no-offer', 'the client cannot be reached over its Unix socket');
   const reservation = group.reserve(options.ringSize);
   const own = Buffer.from(tuple);
-  const offer = reservation === undefined ? undefined : new SmcdServerOffer(environment, group, reservation);
+  const offer = reservation === undefined ? undefined : new SmcdServerOffer(environment, group, reservation, options);
   if (offer?.send(own)) return offer;
   group.decline(own, REASONS['no-memory'].code);
   return decline('smcd', 'local', 'no-memory');
@@ -42,10 +42,11 @@ export function makeOffer(environment: SmcdEnvironment, fd: number, options: Res
 
 class SmcdServerOffer implements ServerOffer {
   readonly decisionWords: Int32Array;
-  readonly #token = randomBytes(8).readBigUInt64LE();
+  readonly #token = randomToken();
   readonly #environment: SmcdEnvironment;
   readonly #group: LinkGroup;
   readonly #reservation: Reservation;
+  readonly #options: ResolvedOptions;
   #answered: ((claimed: boolean) => void) | undefined;
   #claimed: boolean | undefined;
   #client: { token: bigint; slot: number; element: Element } | undefined;
@@ -53,7 +54,8 @@ class SmcdServerOffer implements ServerOffer {
   #refused = false;
   #opened = false;
 
-  constructor(environment: SmcdEnvironment, group: LinkGroup, reservation: Reservation) {
+  constructor(environment: SmcdEnvironment, group: LinkGroup, reservation: Reservation, options: ResolvedOptions) {
+    this.#options = options;
     this.#environment = environment;
     this.#group = group;
     this.#reservation = reservation;
@@ -71,7 +73,8 @@ class SmcdServerOffer implements ServerOffer {
       }
       this.#answer(this.#client !== undefined);
     });
-    if (!sent) this.#group.unreserve(this.#reservation);
+    if (sent) this.#environment.hub.countHandshake(this.#options.busyPoll, 1);
+    else this.#group.unreserve(this.#reservation);
     return sent;
   }
 
@@ -81,6 +84,7 @@ class SmcdServerOffer implements ServerOffer {
   }
 
   proposed(proposal: ClcProposal): ClcAcceptConfirm | Decline {
+    this.#environment.hub.expectNews();
     const instance = this.#group.peerInstance;
     if (this.#client === undefined || instance === undefined || this.#group.lost) {
       return decline('smcd', 'peer', 'out-of-sync', 'the link group has ended');
@@ -103,6 +107,7 @@ class SmcdServerOffer implements ServerOffer {
   channel(): Channel {
     if (this.#client === undefined) throw new Error('not claimed');
     this.#opened = true;
+    this.#environment.hub.countHandshake(this.#options.busyPoll, -1);
     this.#group.settled(this.#token);
     return this.#group.open(this.#reservation, this.#client.element, this.#client.slot);
   }
@@ -111,6 +116,7 @@ class SmcdServerOffer implements ServerOffer {
   release(): void {
     if (this.#released || this.#opened) return;
     this.#released = true;
+    this.#environment.hub.countHandshake(this.#options.busyPoll, -1);
     if (this.#refused) this.#group.unreserve(this.#reservation);
   }
 

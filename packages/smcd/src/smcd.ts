@@ -14,7 +14,7 @@ import {
 } from '@smcjs/core/backend';
 import { errnoText, isDecline } from './addon.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
-import { SmcdEnvironment, smcdEnvironment } from './smcd-environment.js';
+import { smcdEnvironment } from './smcd-environment.js';
 import { makeOffer } from './smcd-server.js';
 
 class SmcdBackend implements Backend {
@@ -41,9 +41,10 @@ class SmcdBackend implements Backend {
     };
   }
 
-  mayListen(port: number): boolean {
+  mayListen(port: number, to?: Endpoint): boolean {
     const environment = smcdEnvironment();
-    return environment instanceof SmcdEnvironment && environment.registry.marksPort(port);
+    if (isDecline(environment)) return false;
+    return to === undefined ? environment.registry.marksPort(port) : !isDistrusted(to) && environment.registry.marks(to);
   }
 
   attempt(to: Endpoint, options: ResolvedOptions): ClientAttempt | undefined {

@@ -1,7 +1,7 @@
 // arguments.ts - the arguments of connect() and createServer(): node:net's overloads, and our options out of them.
 
 import type net from 'node:net';
-import { OPTIONS, type ResolvedOptions, resolveOptions, type SmcOptions } from '../options.js';
+import type { SmcOptions } from '../options.js';
 
 /** Options of `new Socket()`. */
 export type SocketOptions = net.SocketConstructorOpts & SmcOptions;
@@ -9,18 +9,6 @@ export type SocketOptions = net.SocketConstructorOpts & SmcOptions;
 export type ConnectOptions = net.NetConnectOpts & SmcOptions;
 /** Options of `createServer()`. */
 export type ServerOptions = net.ServerOpts & SmcOptions;
-
-/** Our options with defaults. @throws SmcError `ERR_SMC_INVALID_OPTION` */
-export function optionsOf(options: SmcOptions | undefined): ResolvedOptions {
-  return resolveOptions(options);
-}
-
-const OWN = Object.keys(OPTIONS) as (keyof SmcOptions)[];
-
-/** Were any of our options given? */
-export function hasOwnOptions(options: SmcOptions): boolean {
-  return OWN.some((name) => options[name] !== undefined);
-}
 
 export interface NormalizedConnect {
   readonly options: ConnectOptions & Partial<net.TcpNetConnectOpts & net.IpcNetConnectOpts>;

@@ -3,7 +3,7 @@
 
 import type net from 'node:net';
 import { ClcReader, encode } from '../clc/index.js';
-import type { ClcMessage } from '../clc/messages.js';
+import type { ClcMessage, ClcProposal } from '../clc/messages.js';
 import { systemError } from '../errors.js';
 import type { ResolvedOptions } from '../options.js';
 import type { ClientAttempt, ClientOffer } from '../transport/backend.js';
@@ -11,6 +11,15 @@ import type { Channel } from '../transport/channel.js';
 import { DECISION, decide } from '../transport/decision.js';
 import { type Decline, decline, reasonOfCode, type TransportName } from '../transport/decline.js';
 import { Handshake } from './handshake.js';
+
+/** Proposals are the same for every connection of a loop. */
+const proposals = new WeakMap<ClcProposal, Uint8Array>();
+
+function encodedProposal(proposal: ClcProposal): Uint8Array {
+  const known = proposals.get(proposal) ?? encode(proposal);
+  proposals.set(proposal, known);
+  return known;
+}
 
 /** How a handshake ended. `rest` is payload that arrived behind the last CLC message. */
 export type Outcome =
@@ -67,7 +76,7 @@ export class ClientRendezvous extends Handshake {
 
   #propose(offer: ClientOffer): void {
     this.#offer = offer;
-    this.send(encode(offer.proposal));
+    this.send(encodedProposal(offer.proposal));
     this.within(this.options.handshakeTimeout, () => this.#refuse(offer, decline(this.#transport, 'local', 'timeout')));
   }
 

@@ -11,7 +11,7 @@ import type { Backend, ClientAttempt, Endpoint } from '../transport/backend.js';
 import { backendsPending, usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
-import { hasOwnOptions, normalizeConnect, type NormalizedConnect, optionsOf } from './arguments.js';
+import { type NormalizedConnect, normalizeConnect } from './arguments.js';
 import { ClientRendezvous, type Outcome } from './client-rendezvous.js';
 import { control, type Socket } from './socket.js';
 
@@ -20,26 +20,28 @@ type Connect = NormalizedConnect['options'];
 
 const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
+const OUT_OF_REACH = CANDIDATES.map((name) => decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it'));
+const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
+
 /** Connects `socket`; `plain` is connect() of net.Socket. */
 export function connectSocket(socket: Socket, args: readonly unknown[], plain: Plain): Socket {
   const { options, callback } = normalizeConnect(args);
-  if (hasOwnOptions(options)) control.setOptions(socket, optionsOf({ ...control.options(socket), ...ownOf(options) }));
-  const own = control.options(socket);
+  const own = control.addOptions(socket, options);
   const port = Number(options.port);
   const outOfReach =
     Boolean(options.path) || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
   const toPlain = (declines: readonly Decline[]) => {
-    const result = plain(...args);
+    plain(...args);
     settlePlain(socket, own, declines);
-    return result;
+    return socket;
   };
-  if (outOfReach) return toPlain(CANDIDATES.map((name) => decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it')));
-  if (own.transports.length === 1 && own.transports[0] === 'tcp') return toPlain(CANDIDATES.map((name) => decline(name, 'local', 'configuration')));
+  if (outOfReach) return toPlain(OUT_OF_REACH);
+  if (own.transports.length === 1 && own.transports[0] === 'tcp') return toPlain(NOT_WANTED);
   const waiting = backendsPending();
   if (waiting !== undefined) {
     begin(socket, options, callback);
     void waiting.then(() => {
-      if (!socket.destroyed) resume(socket, options, own, port, args, plain);
+      if (!socket.destroyed) resume(socket, options, own, port, plain);
     });
     return socket;
   }
@@ -48,14 +50,9 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     return toPlain(declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
   }
   begin(socket, options, callback);
-  resume(socket, options, own, port, args, plain);
+  resume(socket, options, own, port, plain);
   return socket;
 }
-
-const ownOf = (options: Connect) => {
-  const { transports, fallback, busyPoll, discoveryWait, handshakeTimeout, ringSize } = options;
-  return Object.fromEntries(Object.entries({ transports, fallback, busyPoll, discoveryWait, handshakeTimeout, ringSize }).filter(([, value]) => value !== undefined));
-};
 
 /** connect() of net as far as it goes without a handle. */
 function begin(socket: Socket, options: Connect, callback: (() => void) | undefined): void {
@@ -83,7 +80,11 @@ function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly De
   control.setDeclines(socket, declines);
   const refused = refusal(own, declines);
   if (refused !== undefined) process.nextTick(() => socket.destroy(refused));
-  else socket.once('connect', () => socket.emit('transport', 'tcp'));
+  else socket.prependOnceListener('connect', tellTcp);
+}
+
+function tellTcp(this: Socket): void {
+  this.emit('transport', 'tcp');
 }
 
 /** Is TCP not good enough? `fallback: 'error'` means so, unless TCP was asked for by name. */
@@ -96,7 +97,7 @@ function refusal(own: ResolvedOptions, declines: readonly Decline[]): SmcError |
 }
 
 /** Resolves the name, then goes through the addresses. */
-function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: number, args: readonly unknown[], plain: Plain): void {
+function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
   const host = options.host ?? 'localhost';
   const family = net.isIP(host);
   if (family !== 0) return tryAddresses([{ address: host, family }]);
@@ -114,17 +115,20 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
   });
 
   function tryAddresses(addresses: readonly dns.LookupAddress[]): void {
-    const reachable = addresses.some((address) => findAttempt(own, endpoint(address, port), true) !== undefined);
-    if (!reachable) {
+    const endpoints = addresses.map((address) => endpoint(address, port));
+    // With one address the attempt itself tells; with several, one that may be meant decides for all.
+    const [only] = endpoints;
+    const first = endpoints.length === 1 && only !== undefined ? findAttempt(own, only) : undefined;
+    if (first === undefined && (endpoints.length === 1 || !endpoints.some((to) => mayListen(own, to)))) {
       // Nobody there: node:net connects as if we had not been here; the name is not looked up again.
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
       control.setConnecting(socket, false);
-      plain(family !== 0 ? args[0] !== null && typeof args[0] === 'object' ? { ...options } : { port, host } : { ...options, port, lookup: replay });
+      plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay });
       return settlePlain(socket, own, declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
     }
     if (family === 0) for (const { address, family: kind } of addresses) socket.emit('lookup', null, address, kind, host);
-    new Connecting(socket, options, own, addresses.map((address) => endpoint(address, port))).next();
+    new Connecting(socket, options, own, endpoints, first).next();
   }
 }
 
@@ -133,20 +137,25 @@ const endpoint = ({ address, family }: dns.LookupAddress, port: number): Endpoin
   return { address: folded, port, family: folded === address && family === 6 ? 6 : 4 };
 };
 
-/** The first transport of ours with a listener at this endpoint. With `look` nothing is set aside yet. */
-function findAttempt(own: ResolvedOptions, to: Endpoint, look: true): CandidateName | undefined;
-function findAttempt(own: ResolvedOptions, to: Endpoint): { name: CandidateName; attempt: ClientAttempt } | undefined;
-function findAttempt(own: ResolvedOptions, to: Endpoint, look?: true): unknown {
-  for (const name of own.transports) {
-    if (name === 'tcp') continue;
-    const found = usableBackend(name);
-    if ('reason' in found) continue;
-    if (look) {
-      if (found.mayListen(to.port)) return name;
-      continue;
-    }
-    const attempt = found.attempt(to, own);
-    if (attempt !== undefined) return { name, attempt };
+interface Attempt {
+  readonly name: CandidateName;
+  readonly attempt: ClientAttempt;
+}
+
+function usable(own: ResolvedOptions): Backend[] {
+  return own.transports.flatMap((name) => {
+    const found = name === 'tcp' ? undefined : usableBackend(name);
+    return found === undefined || 'reason' in found ? [] : [found];
+  });
+}
+
+const mayListen = (own: ResolvedOptions, to: Endpoint) => usable(own).some((backend) => backend.mayListen(to.port, to));
+
+/** The first transport of ours with a listener at this endpoint. */
+function findAttempt(own: ResolvedOptions, to: Endpoint): Attempt | undefined {
+  for (const backend of usable(own)) {
+    const attempt = backend.attempt(to, own);
+    if (attempt !== undefined) return { name: backend.name as CandidateName, attempt };
   }
   return undefined;
 }
@@ -159,9 +168,11 @@ class Connecting {
   readonly #addresses: Endpoint[];
   readonly #errors: Error[] = [];
   readonly #several: boolean;
+  #first: Attempt | undefined;
   readonly #tried: string[] = [];
 
-  constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[]) {
+  constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[], first: Attempt | undefined) {
+    this.#first = first;
     this.#socket = socket;
     this.#options = options;
     this.#own = own;
@@ -172,7 +183,8 @@ class Connecting {
   next(): void {
     const to = this.#addresses.shift();
     if (to === undefined) return void this.#socket.destroy(this.#error());
-    const found = findAttempt(this.#own, to);
+    const found = this.#first ?? findAttempt(this.#own, to);
+    this.#first = undefined;
     const fd = found?.attempt.fd;
     // manualStart: a descriptor that is not connected yet must not be read.
     const adopted = { fd, manualStart: true, readable: true, writable: true } as net.SocketConstructorOpts;

@@ -1,20 +1,29 @@
 // server.ts - the server: a net.Server whose connections move onto a ring when their client waits for one. It accepts
 // plain clients on the same port; they see no difference and no wait.
 
+import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
-import type { ResolvedOptions } from '../options.js';
+import { type ResolvedOptions, resolveOptions } from '../options.js';
 import { foldAddress } from '../memory/memory.js';
-import { descriptorOf } from '../tcp/handle.js';
-import type { Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
+import type { AcceptedConnection, Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { backendsPending, usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
-import { optionsOf, type ServerOptions } from './arguments.js';
+import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
 import { ServerRendezvous } from './server-rendezvous.js';
 import { control, Socket } from './socket.js';
 
 type ConnectionListener = (socket: Socket) => void;
 type CandidateName = Exclude<TransportName, 'tcp'>;
+
+/** An offer to the client of an accepted connection, or why there is none; without declines it is just a plain client. */
+type Found =
+  | { readonly name: CandidateName; readonly offer: ServerOffer }
+  | { readonly offer: undefined; readonly declines: readonly Decline[] | undefined };
+const PLAIN: Found = { offer: undefined, declines: undefined };
+
+const serverSockets = diagnostics.channel('net.server.socket');
 
 /** A net.Server; sockets given to 'connection' are {@link Socket}s. */
 export class Server extends net.Server {
@@ -24,11 +33,13 @@ export class Server extends net.Server {
   #registrations: Registration[] = [];
   #registered = new Set<CandidateName>();
   #declines: readonly Decline[] = [];
+  /** @internal What a connection that was plain from the start has for its declines. */
+  plainDeclines: readonly Decline[] = [];
 
   /** @throws SmcError `ERR_SMC_INVALID_OPTION` */
   constructor(options?: ServerOptions | ConnectionListener, listener?: ConnectionListener) {
     const given = typeof options === 'function' ? {} : (options ?? {});
-    const own = optionsOf(given);
+    const own = resolveOptions(given);
     super(given, (typeof options === 'function' ? options : listener) as ((socket: net.Socket) => void) | undefined);
     this.#own = own;
     const { allowHalfOpen = false, highWaterMark, pauseOnConnect = false } = given as net.ServerOpts;
@@ -40,7 +51,8 @@ export class Server extends net.Server {
     const [first] = args;
     // 'listening' is a promise that clients which connect from now on can find us.
     if (event === 'listening') return this.#register(() => super.emit('listening'));
-    if (event === 'connection' && first instanceof net.Socket && !(first instanceof Socket)) return this.#accept(first);
+    // A plain socket comes from node's own accept in unusual cases, from cluster, or from the user.
+    if (event === 'connection' && first instanceof net.Socket && !(first instanceof Socket)) return this.#acceptSocket(first);
     return super.emit(event as string, ...args);
   }
 
@@ -58,6 +70,7 @@ export class Server extends net.Server {
       return true;
     }
     this.#unregister();
+    replaceAccept(this, (handle) => this.#acceptHandle(handle));
     const endpoint = listenEndpoint(this.address());
     const declines: Decline[] = [];
     for (const name of ['memory', 'smcd', 'smcr'] as const) {
@@ -70,6 +83,7 @@ export class Server extends net.Server {
       }
     }
     this.#declines = declines;
+    this.plainDeclines = sorted([...declines, ...[...this.#registered].map((name) => decline(name, 'peer', 'peer-not-smc'))]);
     return then();
   }
 
@@ -79,8 +93,24 @@ export class Server extends net.Server {
   }
 
   /** A connection was accepted. Plain clients go on at once, in this very call. */
-  #accept(accepted: net.Socket): boolean {
-    if (this.#registered.size === 0) return this.#plain(accepted, []);
+  #acceptHandle(handle: AcceptedHandle): void {
+    const connection = {
+      fd: handle.fd,
+      get local() {
+        return endpointOf(handle.local?.address, handle.local?.port);
+      },
+      get remote() {
+        return endpointOf(handle.remote?.address, handle.remote?.port);
+      },
+    };
+    const found = this.#findOffer(connection);
+    const socket = found.offer !== undefined ? new net.Socket({ ...handle.options, allowHalfOpen: true }) : new Socket(handle.options);
+    adoptAccepted(this, socket);
+    if (found.offer !== undefined) this.#meet(socket, found.name, found.offer);
+    else this.#plain(socket as Socket, found.declines);
+  }
+
+  #acceptSocket(accepted: net.Socket): boolean {
     const connection = {
       fd: descriptorOf(accepted),
       get local() {
@@ -90,26 +120,40 @@ export class Server extends net.Server {
         return endpointOf(accepted.remoteAddress, accepted.remotePort);
       },
     };
-    const declines: Decline[] = [];
-    for (const name of this.#registered) {
-      const found = usableBackend(name);
-      const offer = 'reason' in found ? found : found.offer(connection, this.#own);
-      if (offer === undefined) declines.push(decline(name, 'peer', 'peer-not-smc'));
-      else if ('reason' in offer) declines.push(offer);
-      else return this.#meet(accepted, name, offer);
-    }
-    return this.#plain(accepted, declines);
+    const found = this.#findOffer(connection);
+    if (found.offer !== undefined) return this.#meet(accepted, found.name, found.offer);
+    return this.#plain(Object.setPrototypeOf(accepted, Socket.prototype) as Socket, found.declines);
   }
 
-  /** The connection is TCP and was never anything else: the accepted socket itself becomes ours. */
-  #plain(accepted: net.Socket, declines: readonly Decline[]): boolean {
+  /** The first transport by which the client of this connection can be met. */
+  #findOffer(connection: AcceptedConnection): Found {
+    if (this.#registered.size === 0) return PLAIN;
+    const declines: Decline[] = [];
+    let refused = false;
+    for (const name of this.#registered) {
+      const backend = usableBackend(name);
+      const offer = 'reason' in backend ? backend : backend.offer(connection, this.#own);
+      if (offer === undefined) declines.push(decline(name, 'peer', 'peer-not-smc'));
+      else if ('reason' in offer) refused = declines.push(offer) > 0;
+      else return { name, offer };
+    }
+    return refused ? { offer: undefined, declines: sorted([...this.#declines, ...declines]) } : PLAIN;
+  }
+
+  /** The connection is TCP and was never anything else. Without `declines` it has the server's. */
+  #plain(socket: Socket, declines: readonly Decline[] | undefined): boolean {
     if (this.#own.fallback === 'error') {
-      accepted.destroy();
+      socket.destroy();
       return true;
     }
-    const socket = Object.setPrototypeOf(accepted, Socket.prototype) as Socket;
-    if (this.#declines.length + declines.length > 0) control.setDeclines(socket, sorted([...this.#declines, ...declines]));
-    return super.emit('connection', socket);
+    if (declines !== undefined) control.setDeclines(socket, declines);
+    return this.#emitConnection(socket);
+  }
+
+  #emitConnection(socket: Socket): boolean {
+    const heard = super.emit('connection', socket);
+    if (serverSockets.hasSubscribers) serverSockets.publish({ socket });
+    return heard;
   }
 
   #meet(accepted: net.Socket, name: CandidateName, offer: ServerOffer): boolean {
@@ -143,13 +187,13 @@ export class Server extends net.Server {
       control.setDeclines(socket, sorted([...others, outcome.decline]));
       control.toTcp(socket, accepted, outcome.rest);
     }
-    super.emit('connection', socket);
+    this.#emitConnection(socket);
     if (!socket.destroyed && !socket.isPaused()) socket.read(0);
   }
 }
 
 const ORDER = ['memory', 'smcd', 'smcr', 'tcp'];
-const sorted = (declines: Decline[]) => declines.sort((a, b) => ORDER.indexOf(a.transport) - ORDER.indexOf(b.transport));
+const sorted = (declines: Decline[]): readonly Decline[] => declines.sort((a, b) => ORDER.indexOf(a.transport) - ORDER.indexOf(b.transport));
 
 function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
   if (address === undefined || port === undefined) return undefined;

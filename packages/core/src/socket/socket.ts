@@ -9,7 +9,7 @@
 // holds everything of ours, and absent means plain.
 
 import net from 'node:net';
-import type { BusyPoll, ResolvedOptions } from '../options.js';
+import { type BusyPoll, type ResolvedOptions, resolveOptions, type SmcOptions } from '../options.js';
 import type { Channel } from '../transport/channel.js';
 import type { Decline, TransportName } from '../transport/decline.js';
 import { moveHandle, moveServer } from '../tcp/handle.js';
@@ -17,7 +17,6 @@ import type { ConnectOptions, SocketOptions } from './arguments.js';
 import { connectSocket } from './connecting.js';
 import { type OnRead, RingStream, type WriteRequest } from './ring-stream.js';
 import { RingSurface } from './ring-surface.js';
-import { optionsOf } from './arguments.js';
 
 /** What a socket has beyond a net.Socket once it is more than plain. */
 interface State {
@@ -29,7 +28,6 @@ interface State {
   stream: RingStream | undefined;
   surface: RingSurface | undefined;
   sockname: net.AddressInfo | Record<string, never>;
-  declines: readonly Decline[];
   /** Bytes of CLC that went over the handle before it became this socket's. */
   clc: { read: number; written: number };
   unref: boolean;
@@ -49,7 +47,9 @@ export interface SocketStats {
 
 const kState = Symbol('smc.state');
 const kOptions = Symbol('smc.options');
+const kGiven = Symbol('smc.given');
 const kOnRead = Symbol('smc.onread');
+const kDeclines = Symbol('smc.declines');
 
 type Callback = (error?: Error | null) => void;
 type Chunks = WriteRequest[];
@@ -78,15 +78,18 @@ export interface Socket {
  * 'connect'.
  */
 export class Socket extends net.Socket {
-  declare [kState]?: State;
+  declare [kState]?: State | undefined;
   declare [kOptions]?: ResolvedOptions;
+  declare [kGiven]?: object | undefined;
   declare [kOnRead]?: OnRead;
+  declare [kDeclines]?: readonly Decline[];
 
   /** @throws SmcError `ERR_SMC_INVALID_OPTION` for an unusable option of ours; node:net's own errors for its own. */
   constructor(options?: SocketOptions) {
-    const resolved = optionsOf(options);
+    const resolved = resolveOptions(options);
     super(options as net.SocketConstructorOpts);
     this[kOptions] = resolved;
+    this[kGiven] = options;
     const { onread } = (options ?? {}) as { onread?: OnRead | null };
     if (onread != null) this[kOnRead] = onread;
   }
@@ -100,7 +103,8 @@ export class Socket extends net.Socket {
 
   /** One entry per transport that is not used, with the reason. Complete once {@link transport} is known. */
   get declines(): readonly Decline[] {
-    return this[kState]?.declines ?? [];
+    // An accepted plain connection has its server's: nothing is stored for it.
+    return this[kDeclines] ?? (this as { server?: { plainDeclines?: readonly Decline[] } }).server?.plainDeclines ?? [];
   }
 
   /** The zero-copy side of a ring connection; undefined over TCP and while undecided. */
@@ -121,7 +125,7 @@ export class Socket extends net.Socket {
 
   /** Changes how this connection polls, see {@link SmcOptions.busyPoll}. No effect over TCP. */
   setBusyPoll(mode: BusyPoll): this {
-    const { busyPoll } = optionsOf({ busyPoll: mode });
+    const { busyPoll } = resolveOptions({ busyPoll: mode });
     this[kState]?.stream?.channel.setBusyPoll(busyPoll);
     return this;
   }
@@ -129,7 +133,7 @@ export class Socket extends net.Socket {
   override connect(...args: unknown[]): this {
     return connectSocket(this, args, (...plain) => {
       const unref = this[kState]?.unref;
-      delete this[kState];
+      if (this[kState] !== undefined) this[kState] = undefined;
       super.connect(...(plain as [net.SocketConnectOpts]));
       return unref ? super.unref() : this;
     }) as this;
@@ -312,7 +316,13 @@ overrideGetter('bufferSize', ({ phase }, socket, inherited) => (phase === 'ring'
 
 /** What modules of this directory do to a socket and users can't. */
 export const control = {
-  options: (socket: Socket): ResolvedOptions => socket[kOptions] ?? optionsOf(undefined),
+  options: (socket: Socket): ResolvedOptions => socket[kOptions] ?? resolveOptions(undefined),
+
+  /** Options given to connect() override those of the constructor; connect() of this library gives the same to both. */
+  addOptions(socket: Socket, given: SmcOptions): ResolvedOptions {
+    if (socket[kGiven] !== given) socket[kOptions] = resolveOptions(given, socket[kOptions]);
+    return control.options(socket);
+  },
 
   setOptions(socket: Socket, options: ResolvedOptions): void {
     socket[kOptions] = options;
@@ -333,7 +343,6 @@ export const control = {
       stream: undefined,
       surface: undefined,
       sockname: {},
-      declines: [],
       clc: { read: 0, written: 0 },
       unref: false,
     };
@@ -352,13 +361,7 @@ export const control = {
   },
 
   setDeclines(socket: Socket, declines: readonly Decline[]): void {
-    const state = socket[kState];
-    if (state !== undefined) state.declines = declines;
-    else if (declines.length > 0) {
-      control.undecided(socket, undefined);
-      control.setDeclines(socket, declines);
-      (socket[kState] as State).phase = 'tcp';
-    }
+    socket[kDeclines] = declines;
   },
 
   /** The connection is TCP: the inner socket's handle becomes this socket's, and `rest` its first bytes. */

@@ -75,3 +75,75 @@ export function moveServer(from: net.Socket, to: net.Socket): void {
   internals(to)._server = internals(to).server = _server;
   internals(from)._server = null;
 }
+
+/** The native handle of an accepted connection, before a socket is made of it. */
+export interface AcceptedHandle {
+  readonly fd: number;
+  readonly local: net.AddressInfo | undefined;
+  readonly remote: net.AddressInfo | undefined;
+  /** Options for the socket that is to own it: those node:net would use. */
+  readonly options: net.SocketConstructorOpts;
+}
+
+type Name = (out: Partial<net.AddressInfo>) => number;
+interface AcceptingServer {
+  _handle: { onconnection?: (error: number, client?: NativeHandle & { getsockname?: Name; getpeername?: Name }) => void } | null;
+  _connections: number;
+  maxConnections?: number | null;
+  blockList?: unknown;
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  highWaterMark?: number;
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  keepAliveInitialDelay?: number;
+}
+
+/**
+ * Has `accept` called for each connection of a listening server in place of node's own function, which goes on doing what
+ * is not the ordinary case. Making the right socket at once matters: changing the prototype of the one that node makes
+ * costs 25 us of CPU time a connection, a third of what a connection takes. False where there is nothing to replace.
+ */
+export function replaceAccept(server: net.Server, accept: (handle: AcceptedHandle) => void): boolean {
+  const accepting = server as unknown as AcceptingServer;
+  const handle = accepting._handle;
+  const original = handle?.onconnection;
+  if (handle == null || typeof original !== 'function') return false;
+  handle.onconnection = function onconnection(error, client) {
+    const full = accepting.maxConnections != null && accepting._connections >= accepting.maxConnections;
+    if (error || client === undefined || full || accepting.blockList) return original.call(this, error, client);
+    const name = (get: Name | undefined) => {
+      const out: Partial<net.AddressInfo> = {};
+      return get?.call(client, out) === 0 ? (out as net.AddressInfo) : undefined;
+    };
+    accept({
+      fd: client.fd ?? -1,
+      get local() {
+        return name(client.getsockname);
+      },
+      get remote() {
+        return name(client.getpeername);
+      },
+      options: {
+        handle: client,
+        allowHalfOpen: accepting.allowHalfOpen,
+        pauseOnCreate: accepting.pauseOnConnect,
+        readable: true,
+        writable: true,
+        readableHighWaterMark: accepting.highWaterMark,
+        writableHighWaterMark: accepting.highWaterMark,
+      } as net.SocketConstructorOpts,
+    });
+  };
+  return true;
+}
+
+/** Gives a new socket to the server that accepted it: counted, and with the server's options for TCP. */
+export function adoptAccepted(server: net.Server, socket: net.Socket): void {
+  const accepting = server as unknown as AcceptingServer;
+  if (accepting.noDelay) socket.setNoDelay(true);
+  if (accepting.keepAlive) socket.setKeepAlive(true, accepting.keepAliveInitialDelay);
+  accepting._connections++;
+  const own = internals(socket);
+  own.server = own._server = server;
+}

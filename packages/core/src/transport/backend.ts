@@ -29,8 +29,8 @@ export interface Backend {
   probe(): Decline | undefined;
   /** Tells clients that this endpoint speaks the transport. */
   register(endpoint: ListenEndpoint, options: ResolvedOptions): Registration | Decline;
-  /** Quick negative: false when nobody on this port can be meant, whatever the address. */
-  mayListen(port: number): boolean;
+  /** Quick negative: false when nobody on this port (or, with `to`, at this endpoint) can be meant. */
+  mayListen(port: number, to?: Endpoint): boolean;
   /**
    * Client, before TCP connects: an attempt when someone at `to` speaks the transport, undefined when nobody does.
    * Its descriptor (if any) must be used for the TCP connection.
