@@ -4,11 +4,11 @@ import { expect } from 'vitest';
 import { describeFailure, type Exploration, explore, type Model } from './explore.js';
 
 /** Explores the model completely; prints how large it is. */
-export function holds<S>(name: string, model: Model<S>): Exploration {
+export function holds<S>(name: string, model: Model<S>): Exploration<S> {
   const found = explore(model);
   expect(found.failure === undefined ? 'holds' : describeFailure(found.failure)).toBe('holds');
-  expect(found.ends).toBeGreaterThan(0);
-  console.log(`${name}: ${found.states} states, ${found.ends} ends`);
+  expect(found.ends.length).toBeGreaterThan(0);
+  console.log(`${name}: ${found.states} states, ${found.ends.length} ends`);
   return found;
 }
 

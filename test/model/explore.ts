@@ -27,16 +27,17 @@ export interface Failure {
   readonly trace: readonly string[];
 }
 
-export interface Exploration {
+export interface Exploration<S> {
   readonly states: number;
-  readonly ends: number;
+  /** States in which nothing is left to happen. */
+  readonly ends: readonly S[];
   readonly failure?: Failure;
 }
 
 /** Larger models are written wrong; a limit tells it better than a machine without memory. */
 const MAX_STATES = 2_000_000;
 
-export function explore<S>(model: Model<S>): Exploration {
+export function explore<S>(model: Model<S>): Exploration<S> {
   const numbers = new Map<string, number>();
   const states: S[] = [];
   const parents: number[] = [];
@@ -57,10 +58,10 @@ export function explore<S>(model: Model<S>): Exploration {
     into.push([]);
     return fresh;
   };
-  const fail = (what: string, at: number): Exploration => {
+  const fail = (what: string, at: number): Exploration<S> => {
     const trace = [JSON.stringify(states[at])];
     for (let i = at; i > 0; i = parents[i] as number) trace.unshift(labels[i] as string);
-    return { states: states.length, ends: ends.length, failure: { what, trace } };
+    return { states: states.length, ends: ends.map((end) => states[end] as S), failure: { what, trace } };
   };
 
   number(model.start, 0, 'start');
@@ -77,7 +78,7 @@ export function explore<S>(model: Model<S>): Exploration {
     for (const { label, to } of steps) (into[number(to, at, label)] as number[]).push(at);
   }
   const endless = firstThatCannotEnd(into, ends);
-  return endless === undefined ? { states: states.length, ends: ends.length } : fail('no end can be reached any more', endless);
+  return endless === undefined ? { states: states.length, ends: ends.map((end) => states[end] as S) } : fail('no end can be reached any more', endless);
 }
 
 /** Walks back from the ends; the lowest number not met is the earliest state found. */

@@ -108,7 +108,8 @@ export class LinkGroup implements ChannelOwner {
     if (element === undefined) return undefined;
     const slot = this.#freeSlots.pop() ?? this.#slots.length;
     this.#slots[slot] = 'reserved';
-    this.onUse?.(++this.#used);
+    this.#used++;
+    this.onUse?.(this.#used);
     return { slot, element };
   }
 
@@ -184,7 +185,8 @@ export class LinkGroup implements ChannelOwner {
   #freeSlot(slot: number, element: Element): void {
     this.#slots[slot] = undefined;
     this.#freeSlots.push(slot);
-    this.onUse?.(--this.#used);
+    this.#used--;
+    this.onUse?.(this.#used);
     if (!this.lost) this.#own.free(element);
     this.#unmapIfUnused();
   }
