@@ -63,6 +63,11 @@ describe('falling back', () => {
     }
   });
 
+  it("is an error with fallback 'error' when no transports were named: the default list is not a wish for tcp", async () => {
+    const { port } = await listening(made({}, { transports: ['tcp'] }));
+    expect((await errorOf(dial(made({ fallback: 'error' }, {}), port))).code).toBe('ERR_SMC_FALLBACK');
+  });
+
   it("keeps a server with fallback 'error' from being given a plain client", async () => {
     const t: TransportCase = { name: '', client: plain, server: ours('tcp', { transports: ['smcd'], fallback: 'error' }), capacity: KERNEL };
     const { server, port } = await listening(t);

@@ -47,6 +47,10 @@ export class SmcdChannel implements Channel {
     return this.#hub.turn;
   }
 
+  get hot(): boolean {
+    return this.#hub.hot;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

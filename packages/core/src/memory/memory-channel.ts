@@ -12,6 +12,7 @@ export class MemoryChannel implements Channel {
   readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
   sink: ChannelSink | undefined;
   turn = 0;
+  readonly hot = false;
 
   readonly #wakePeer: () => void;
   #news = false;

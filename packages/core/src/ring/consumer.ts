@@ -60,6 +60,11 @@ export class RingConsumer {
     return (this.#producer - this.#cursor) >>> 0;
   }
 
+  /** Has the producer published since the last {@link available}? One load. */
+  fresh(): boolean {
+    return load(this.#words, WORD.producerCursor) !== this.#producer;
+  }
+
   /** A live view of up to `limit` readable bytes, or undefined when there are none. Valid until they are released. */
   peek(limit = this.capacity): PeerView | undefined {
     const bytes = Math.min(this.available(), limit);

@@ -261,10 +261,8 @@ export class RingStream implements ChannelSink {
     if (this.#done !== undefined) this.#resumeWrite();
     else this.writer?.();
     if (this.#closed) return;
-    if (this.reader !== undefined) {
-      this.reader();
-      this.noteState();
-    } else if (this.#wanted && !this.#draining) this.#drain();
+    if (this.reader !== undefined) this.reader();
+    else if (this.#wanted && !this.#draining) this.#drain();
     else this.noteState();
   }
 

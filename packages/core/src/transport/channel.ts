@@ -28,6 +28,8 @@ export interface Channel {
   readonly counters: ChannelCounters;
   /** Changes with every turn of the event loop and every dispatch of news. Costs a plain read. */
   readonly turn: number;
+  /** While news are dispatched: is this loop polling anyway, on a processor of its own? */
+  readonly hot: boolean;
   sink: ChannelSink | undefined;
   /** Tells the peer that there is something to see on this connection. Wakes it only if it sleeps. Allocates nothing. */
   notify(): void;

@@ -39,7 +39,7 @@ static_assert(Word::is_always_lock_free && sizeof(Word) == 4);
 enum : size_t { kSleeping = 32, kCpu = 64, kNews = 96, kOverflow = 97 };
 
 // Indices in the state words shared with JavaScript of this environment (src/hub.ts has the same list).
-enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kReady = 16, kTaken = 128 };
+enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kHot = 9, kReady = 16, kTaken = 128 };
 enum : int32_t { kModeOff = 0, kModeAuto = 1, kModeFixed = 2 };
 
 constexpr size_t kMaxReady = 112;
@@ -231,7 +231,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     Dispatch();
     uint64_t now = Now();
     last_activity_ = now;
-    if (!Polls() || SameCpu()) return;
+    if (state_[kHot] == 0) return;
     while (now - start < kInnerNanos && !closing_ && attached_ > 0) {
       const uint64_t slice = now + kSliceNanos;
       if (!Spin(slice)) return;
@@ -250,6 +250,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
       if (peers_[i].used && HasNews(i)) state_[kReady + count++] = static_cast<int32_t>(i);
     }
     state_[kReadyCount] = count;
+    state_[kHot] = Polls() && !SameCpu() ? 1 : 0;
     Napi::HandleScope scope(Env());
     environment_->Call(callback_, 0, nullptr);
     state_[kTurn]++;

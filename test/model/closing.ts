@@ -1,0 +1,217 @@
+// closing.ts - how a ring connection ends, as a model: half close, close, reset and death of either side, with the TCP
+// connection as guard and the link group's notice of loss. RingStream on both sides, SmcdChannel for the rings' reuse.
+//
+// Each side writes some bytes into a ring of one byte, ends, and reads until the other's end; it may also do what the
+// case allows, at any time. That news arrive is the doorbell's model.
+
+import type { Model, Step } from './explore.js';
+
+export interface ClosingRules {
+  /** Bytes are published before the state says that no more follow. */
+  readonly publishFirst: boolean;
+  /** The reader looks at the state, then once more for bytes. */
+  readonly stateFirst: boolean;
+  /** A lost peer's bytes are read before its end is told. */
+  readonly drainFirst: boolean;
+  /** Closing is told by the doorbell. */
+  readonly tellsClosing: boolean;
+  /** A writer is told that the peer reads nothing more. */
+  readonly failsWrites: boolean;
+  /** The TCP connection's end is the peer's. */
+  readonly guard: boolean;
+  /** A ring is given to another connection only when both sides have closed this one, or the peer is lost. */
+  readonly bothClosed: boolean;
+}
+
+export const CLOSING_RULES: ClosingRules = {
+  publishFirst: true,
+  stateFirst: true,
+  drainFirst: true,
+  tellsClosing: true,
+  failsWrites: true,
+  guard: true,
+  bothClosed: true,
+};
+
+/** What a side may do besides writing everything and ending. */
+export type May = 'end' | 'destroy' | 'reset' | 'die';
+
+type At = 'idle' | 'publish' | 'say done' | 'tell' | 'drain' | 'release' | 'state' | 'last' | 'after' | 'close' | 'say closed' | 'tell closed' | 'retire?' | 'hang up' | 'closed' | 'dead';
+
+interface Side {
+  readonly at: At;
+  /** Where it goes on after publishing. */
+  readonly then: At;
+  readonly left: number; // bytes still to write
+  readonly written: number;
+  readonly read: number;
+  readonly finished: boolean; // its half is closed
+  readonly ended: boolean; // the other half is
+  readonly reset: boolean;
+  readonly peerClosed: boolean;
+  readonly peerLost: boolean;
+  readonly abnormal: boolean; // how it closes
+  readonly dropped: boolean; // it gave up before it had read everything
+  readonly retired: boolean; // the ring it reads is another connection's
+  // what has reached it
+  readonly news: boolean;
+  readonly hungUp: '' | 'fin' | 'rst';
+  readonly lost: boolean;
+}
+
+/** The ring a side writes: words in memory. */
+interface Ring {
+  readonly producer: number;
+  readonly consumer: number;
+  readonly done: boolean;
+  readonly closed: boolean;
+  readonly abnormal: boolean;
+}
+
+interface State {
+  readonly sides: readonly Side[];
+  readonly rings: readonly Ring[];
+  readonly mistake: string;
+}
+
+const CAPACITY = 1;
+const OVER: readonly At[] = ['closed', 'dead'];
+
+export function closing(rules: ClosingRules, may: readonly [May, May], bytes: readonly [number, number]): Model<State> {
+  const side = (left: number): Side => ({
+    at: 'idle', then: 'idle', left, written: 0, read: 0, finished: false, ended: false, reset: false, peerClosed: false, peerLost: false,
+    abnormal: false, dropped: false, retired: false, news: false, hungUp: '', lost: false,
+  });
+  const ring: Ring = { producer: 0, consumer: 0, done: false, closed: false, abnormal: false };
+  return {
+    start: { sides: bytes.map(side), rings: [ring, ring], mistake: '' },
+    steps: (state) => [0, 1].flatMap((who) => sideSteps(state, who)),
+    wrong: ({ mistake }) => (mistake === '' ? undefined : mistake),
+    stuck: ({ sides }) => {
+      const open = sides.findIndex(({ at }) => !OVER.includes(at));
+      if (open >= 0) return `side ${open} never closes`;
+      const held = sides.findIndex(({ at, retired }) => at === 'closed' && !retired);
+      if (held >= 0) return `the ring of side ${held} is never given back`;
+      if (may.some((what) => what !== 'end')) return undefined;
+      return sides.every(({ read, ended, reset }, who) => ended && !reset && read === bytes[1 - who]) ? undefined : 'an orderly end is not orderly';
+    },
+  };
+
+  function sideSteps(state: State, who: number): Step<State>[] {
+    const me = state.sides[who] as Side;
+    const peer = state.sides[1 - who] as Side;
+    const tx = state.rings[who] as Ring;
+    const rx = state.rings[1 - who] as Ring;
+    if (OVER.includes(me.at) && me.at === 'dead') return [];
+
+    const to = (label: string, change: Partial<Side>, rest: Partial<State> = {}): Step<State> => {
+      const sides = (rest.sides ?? state.sides).with(who, { ...me, ...change });
+      return { label: `${who} ${label}`, to: { ...state, ...rest, sides } };
+    };
+    const tell = (change: Partial<Side>) => ({ sides: state.sides.with(1 - who, { ...peer, ...change }) });
+    const mistake = (what: string): Step<State> => to('makes a mistake', {}, { mistake: what });
+    /** A store into the ring we write, which the peer may have given away. */
+    const put = (label: string, change: Partial<Side>, words: Partial<Ring>): Step<State> =>
+      peer.retired && peer.at !== 'dead' ? mistake('a ring is written that is another connection\'s') : to(label, change, { rings: state.rings.with(who, { ...tx, ...words }) });
+
+    const steps = act();
+    if (may[who] === 'die' && me.at !== 'closed') steps.push(to('dies', { at: 'dead' }, tell({ hungUp: rules.guard ? 'fin' : '', lost: true })));
+    return steps;
+
+    function act(): Step<State>[] {
+      switch (me.at) {
+        case 'idle':
+          return idle();
+        case 'publish':
+          return [put('publishes', { at: me.then, then: 'idle' }, { producer: me.written })];
+        case 'say done':
+          return [put('says that it is done', { at: 'tell', finished: true }, { done: true })];
+        case 'tell':
+          return [to('tells', { at: 'idle' }, tell({ news: true }))];
+        case 'drain':
+          if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('reads', { at: 'release', read: rx.producer })];
+          return [to('has read what there is', { at: rules.stateFirst ? 'state' : 'last' })];
+        case 'release':
+          return [to('gives room', { at: 'drain' }, { ...tell({ news: true }), rings: state.rings.with(1 - who, { ...rx, consumer: me.read }) })];
+        case 'state': {
+          const seen = { reset: me.reset || rx.abnormal, peerClosed: me.peerClosed || rx.closed };
+          const over = rx.done || rx.closed || me.peerLost;
+          if (!over) return [to('sees no end', { ...seen, at: 'after' })];
+          return rules.stateFirst ? [to('sees an end', { ...seen, at: 'last' })] : [end({ ...me, ...seen })];
+        }
+        case 'last':
+          if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('sees more bytes', { at: 'after' })];
+          return rules.stateFirst ? [end(me)] : [to('sees no more bytes', { at: 'state' })];
+        case 'after':
+          if (me.ended && me.finished) return [to('is done', { at: 'close' })];
+          if (rules.failsWrites && me.peerClosed && me.left > 0) return [to('can\'t write', { at: 'close', dropped: true })];
+          return [to('waits', { at: 'idle' })];
+        case 'close': {
+          // Unread bytes make it a reset, as on TCP.
+          const unread = rx.producer > me.read && !me.peerClosed;
+          const abnormal = me.abnormal || unread;
+          if (me.written > tx.producer && !me.peerClosed) return [put('publishes', {}, { producer: me.written })];
+          return [to('closes', { at: 'say closed', abnormal })];
+        }
+        case 'say closed':
+          return [put('says that it is closed', { at: 'tell closed' }, { done: true, closed: true, abnormal: me.abnormal })];
+        case 'tell closed':
+          return [to('tells', { at: 'retire?' }, rules.tellsClosing ? tell({ news: true }) : {})];
+        case 'retire?':
+          return [retire('hang up')];
+        case 'hang up':
+          return [to('hangs up', { at: 'closed' }, peer.hungUp === 'rst' || !rules.guard ? {} : tell({ hungUp: me.abnormal ? 'rst' : 'fin' }))];
+        case 'closed':
+          if (me.lost && !me.retired) return [to('gives the ring of a lost peer away', { retired: true })];
+          if (me.news) return [retire('closed', { news: false })];
+          return [];
+        case 'dead':
+          return [];
+      }
+    }
+
+    /** One turn of the loop begins with one of these. */
+    function idle(): Step<State>[] {
+      const choices: Step<State>[] = [];
+      if (me.news) choices.push(to('has news', { news: false, at: 'drain' }));
+      if (me.hungUp !== '' && !me.peerLost) {
+        const seen = { peerLost: true, peerClosed: true, reset: me.reset || me.hungUp === 'rst' };
+        choices.push(to(`is hung up on (${me.hungUp})`, { ...seen, at: 'drain' }));
+      }
+      if (me.lost && !me.peerLost && rules.guard) choices.push(to('loses its link group', { peerLost: true, peerClosed: true, at: 'drain' }));
+      if (me.left > 0 && rules.failsWrites && me.peerClosed) choices.push(to('can\'t write', { at: 'close', dropped: true }));
+      else if (me.left > 0 && me.written - tx.consumer < CAPACITY) {
+        const wrote = { left: me.left - 1, written: me.written + 1 };
+        // Published now or when the turn's JavaScript ends.
+        choices.push(to('writes', { ...wrote, at: 'publish', then: 'tell' }), to('writes, to publish later', wrote));
+      }
+      if (me.written > tx.producer && !(me.finished || me.peerClosed)) choices.push(to('publishes at last', { at: 'publish', then: 'tell' }));
+      if (me.left === 0 && !me.finished) choices.push(...finish());
+      if (me.finished && me.ended) choices.push(to('is done', { at: 'close' }));
+      const unread = { dropped: true };
+      if (may[who] === 'destroy') choices.push(to('destroys', { at: 'close', ...unread }));
+      if (may[who] === 'reset') choices.push(to('resets', { at: 'close', abnormal: true, ...unread }));
+      return choices;
+    }
+
+    function finish(): Step<State>[] {
+      if (me.peerClosed) return [to('ends towards nobody', { finished: true, at: 'after' })];
+      if (me.written === tx.producer) return [to('ends', { at: 'say done' })];
+      if (rules.publishFirst) return [to('ends, and publishes', { at: 'publish', then: 'say done' })];
+      return [put('says that it is done', { finished: true, at: 'publish', then: 'tell' }, { done: true })];
+    }
+
+    /** The reader is told the end, or the reset. */
+    function end(now: Side): Step<State> {
+      if (now.reset) return to('sees a reset', { ...now, at: 'close', ended: false });
+      const lost = me.read < rx.producer || (peer.at !== 'dead' && !peer.dropped && me.read < peer.written);
+      if (lost && !peer.abnormal) return mistake('the end is told before the last byte');
+      return to('sees the end', { ...now, ended: true, at: 'after' });
+    }
+
+    function retire(then: At, change: Partial<Side> = {}): Step<State> {
+      const can = rx.closed || me.lost || !rules.bothClosed;
+      return to(can ? 'gives its ring away' : 'keeps its ring for now', { ...change, at: then, retired: me.retired || can });
+    }
+  }
+}
