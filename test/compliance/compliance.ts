@@ -3,6 +3,7 @@
 
 import { describe } from 'vitest';
 import { addressing } from './addressing.js';
+import { context } from './context.js';
 import { counting } from './counting.js';
 import { data } from './data.js';
 import { destroying } from './destroying.js';
@@ -14,6 +15,7 @@ import { pressure } from './pressure.js';
 import { processes } from './process.js';
 import { reading } from './reading.js';
 import { resetting } from './resetting.js';
+import { robustness } from './robustness.js';
 import { server } from './server.js';
 import { states } from './states.js';
 import { timing } from './timing.js';
@@ -36,6 +38,8 @@ const THEMES = [
   server,
   httpOver,
   layers,
+  robustness,
+  context,
   processes,
 ];
 

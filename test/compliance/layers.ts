@@ -70,6 +70,14 @@ export function layers(t: TransportCase): void {
       expect((await collect(securing)).toString()).toBe('secret');
     });
 
+    it("serves by the 'connection' event of a tls server", async () => {
+      const { server, port } = await listening(t);
+      const secureServer = tls.createServer({ ...PSK, pskCallback: () => KEY }, (socket) => socket.end('served'));
+      server.on('connection', (socket) => secureServer.emit('connection', socket));
+      const client = tls.connect({ ...PSK, socket: dial(t, port), pskCallback: () => ({ psk: KEY, identity: 'me' }), checkServerIdentity: () => undefined });
+      expect((await collect(client)).toString()).toBe('served');
+    });
+
     it('passes the close on', async () => {
       const { client, accepted } = await open(t);
       const secured = await secure(client, accepted);

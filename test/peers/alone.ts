@@ -102,6 +102,27 @@ const scenarios = {
     client.write(Buffer.alloc(1000));
     for (const each of [server, client, accepted]) each.unref();
   },
+  async listenerThrows() {
+    const first = await open();
+    const second = await open();
+    process.once('uncaughtException', (error) => {
+      report('caught', { message: error.message });
+      first.accepted.on('data', (chunk) => report('data', { text: `first ${chunk}` }));
+      setImmediate(() => {
+        first.client.end('two');
+        second.client.end('two');
+      });
+    });
+    first.accepted.once('data', () => {
+      throw new Error('thrown by a listener');
+    });
+    second.accepted.on('data', (chunk) => report('data', { text: `second ${chunk}` }));
+    for (const { server, client } of [first, second]) {
+      client.resume();
+      client.write('one');
+      server.close();
+    }
+  },
   async serverAlone() {
     const server = (await load(serverSide)).createServer({ ...serverSide.options });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));

@@ -12,13 +12,18 @@ import {
   type ResolvedOptions,
   type ServerOffer,
 } from '@smcjs/core/backend';
-import { errnoText, isDecline } from './addon.js';
+import { errnoText, isDecline, loadAddon } from './addon.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
 import { smcdEnvironment } from './smcd-environment.js';
 import { makeOffer } from './smcd-server.js';
 
 class SmcdBackend implements Backend {
   readonly name = 'smcd';
+
+  constructor() {
+    // Now, while modules are loaded, rather than in the first connect(). Names are left when they are needed.
+    loadAddon();
+  }
 
   probe(): Decline | undefined {
     const environment = smcdEnvironment();

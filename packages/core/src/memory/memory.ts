@@ -4,7 +4,6 @@
 // when connect() has been called, a server looks for it when it has accepted.
 
 import { randomBytes } from 'node:crypto';
-import { isIPv4 } from 'node:net';
 import { acceptConfirmOf, type ClcAcceptConfirm, type ClcProposal, isProposalOf, matches, proposalOf } from '../clc/index.js';
 import type { ResolvedOptions } from '../options.js';
 import { allocateShared, type RingMemory } from '../ring/layout.js';
@@ -192,10 +191,9 @@ class MemoryServerOffer implements ServerOffer {
   release(): void {}
 }
 
-/** An IP address as the registry compares it. */
+/** A numeric IP address as endpoints compare it: v4-mapped IPv6 is IPv4. */
 export function foldAddress(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  return mapped !== undefined && isIPv4(mapped) ? mapped : address;
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
 }
 
 let backend: Backend | undefined;

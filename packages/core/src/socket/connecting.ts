@@ -8,7 +8,7 @@ import { foldAddress } from '../memory/memory.js';
 import type { ResolvedOptions } from '../options.js';
 import { hasHandle, revive } from '../tcp/handle.js';
 import type { Backend, ClientAttempt, Endpoint } from '../transport/backend.js';
-import { backendsPending, usableBackend } from '../transport/backends.js';
+import { usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
@@ -37,14 +37,6 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   };
   if (outOfReach) return toPlain(OUT_OF_REACH);
   if (own.transports.length === 1 && own.transports[0] === 'tcp') return toPlain(NOT_WANTED);
-  const waiting = backendsPending();
-  if (waiting !== undefined) {
-    begin(socket, options, callback);
-    void waiting.then(() => {
-      if (!socket.destroyed) resume(socket, options, own, port, plain);
-    });
-    return socket;
-  }
   const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
   if (!candidates.some((found) => !('reason' in found) && found.mayListen(port))) {
     return toPlain(declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
@@ -99,7 +91,7 @@ function refusal(own: ResolvedOptions, declines: readonly Decline[]): SmcError |
 /** Resolves the name, then goes through the addresses. */
 function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
   const host = options.host ?? 'localhost';
-  const family = net.isIP(host);
+  const family = ipFamily(host);
   if (family !== 0) return tryAddresses([{ address: host, family }]);
   const lookup = options.lookup ?? dns.lookup;
   const all = options.autoSelectFamily ?? net.getDefaultAutoSelectFamily();
@@ -131,6 +123,9 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
     new Connecting(socket, options, own, endpoints, first).next();
   }
 }
+
+/** As net.isIP; the usual IPv4 address without its pattern, which takes milliseconds to compile when first used. */
+const ipFamily = (host: string): number => (/^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(host) ? 4 : host.includes(':') ? net.isIP(host) : 0);
 
 const endpoint = ({ address, family }: dns.LookupAddress, port: number): Endpoint => {
   const folded = foldAddress(address);

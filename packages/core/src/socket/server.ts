@@ -7,7 +7,7 @@ import { type ResolvedOptions, resolveOptions } from '../options.js';
 import { foldAddress } from '../memory/memory.js';
 import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
 import type { AcceptedConnection, Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
-import { backendsPending, usableBackend } from '../transport/backends.js';
+import { usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
@@ -50,7 +50,7 @@ export class Server extends net.Server {
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     const [first] = args;
     // 'listening' is a promise that clients which connect from now on can find us.
-    if (event === 'listening') return this.#register(() => super.emit('listening'));
+    if (event === 'listening') this.#register();
     // A plain socket comes from node's own accept in unusual cases, from cluster, or from the user.
     if (event === 'connection' && first instanceof net.Socket && !(first instanceof Socket)) return this.#acceptSocket(first);
     return super.emit(event as string, ...args);
@@ -61,14 +61,7 @@ export class Server extends net.Server {
     return super.close(callback);
   }
 
-  #register(then: () => boolean): boolean {
-    const waiting = backendsPending();
-    if (waiting !== undefined) {
-      void waiting.then(() => {
-        if (this.listening) this.#register(then);
-      });
-      return true;
-    }
+  #register(): void {
     this.#unregister();
     replaceAccept(this, (handle) => this.#acceptHandle(handle));
     const endpoint = listenEndpoint(this.address());
@@ -84,7 +77,6 @@ export class Server extends net.Server {
     }
     this.#declines = declines;
     this.plainDeclines = sorted([...declines, ...[...this.#registered].map((name) => decline(name, 'peer', 'peer-not-smc'))]);
-    return then();
   }
 
   #unregister(): void {
@@ -198,7 +190,7 @@ const sorted = (declines: Decline[]): readonly Decline[] => declines.sort((a, b)
 function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
   if (address === undefined || port === undefined) return undefined;
   const folded = foldAddress(address);
-  return { address: folded, port, family: net.isIPv6(folded) ? 6 : 4 };
+  return { address: folded, port, family: folded.includes(':') ? 6 : 4 };
 }
 
 /** Where a server listens, or undefined for paths. Node listens on `::` for both families unless told otherwise. */

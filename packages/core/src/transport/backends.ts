@@ -23,18 +23,11 @@ async function find(name: keyof typeof PACKAGES): Promise<Found> {
   }
 }
 
-/** Settled once every package has been looked for; begun when the library is loaded. */
-let pending: Promise<void> | undefined = (async () => {
-  const names = Object.keys(PACKAGES) as (keyof typeof PACKAGES)[];
-  const backends = await Promise.all(names.map(find));
-  for (const [i, name] of names.entries()) found.set(name, backends[i] as Found);
-  pending = undefined;
-})();
-
-/** Undefined when all backends are known; else what to wait for. */
-export function backendsPending(): Promise<void> | undefined {
-  return pending;
-}
+// Before anybody can connect: a connect() that had to wait for this would be slow, or miss a transport. Backend packages
+// import @smcjs/core/backend, not this module, so nothing waits for itself.
+const names = Object.keys(PACKAGES) as (keyof typeof PACKAGES)[];
+const backends = await Promise.all(names.map(find));
+for (const [i, name] of names.entries()) found.set(name, backends[i] as Found);
 
 /** A backend that can be used in this process, or why it can't. */
 export function usableBackend(name: CandidateName): Found {
@@ -47,8 +40,7 @@ export function usableBackend(name: CandidateName): Found {
  * Looks at every transport of this process without connecting: those that can be used, and a {@link Decline} for each
  * that can't.
  */
-export async function probe(): Promise<{ usable: TransportName[]; declines: Decline[] }> {
-  await pending;
+export function probe(): { usable: TransportName[]; declines: Decline[] } {
   const declines: Decline[] = [];
   const usable: TransportName[] = [];
   for (const name of found.keys()) {

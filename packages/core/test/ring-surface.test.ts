@@ -1,0 +1,92 @@
+// ring-surface.test.ts - the zero-copy side over the memory transport where it meets the stream side and the end.
+
+import { describe, expect, it } from 'vitest';
+import type { Socket } from '../src/index.js';
+import { memoryPair, until } from './pair-helper.js';
+
+const ROUND = 30;
+
+/** Reads and forgets everything, from the ring. */
+function consume(socket: Socket): void {
+  const ring = socket.ring;
+  if (ring === undefined) throw new Error('no ring');
+  ring.onreadable = () => {
+    for (let view = ring.peek(); view !== undefined; view = ring.peek()) ring.release(view.length);
+  };
+}
+
+function end(...sockets: Socket[]): void {
+  for (const socket of sockets) socket.destroy();
+}
+
+describe('socket.ring', () => {
+  it('waits for room while the stream still writes, and is told when that is done', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
+    client.write(Buffer.alloc(50_000));
+    expect(client.ring?.reserve(1)).toBeUndefined();
+    const room = client.ring?.writable(100);
+    consume(server);
+    expect(await room).toBe(true);
+    expect(client.writableLength).toBe(0);
+    end(client, server);
+  });
+
+  it('can be asked for room when there is some that the stream has not been told of', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
+    client.write(Buffer.alloc(50_000));
+    await until(() => (server.ring?.peek()?.length ?? 0) > 8000);
+    server.ring?.release(8000); // the client learns this in a later turn
+    const room = client.ring?.writable(100);
+    consume(server);
+    expect(await room).toBe(true);
+    end(client, server);
+  });
+
+  it('gives room to reservations in the order stream, ring, stream', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 });
+    const chunks: Buffer[] = [];
+    server.on('data', (chunk) => chunks.push(chunk));
+    const expected: Buffer[] = [];
+    for (let i = 0; i < ROUND; i++) {
+      const streamed = Buffer.alloc(7000 + i, 2 * i);
+      client.write(streamed);
+      while (!(await client.ring?.writable(500))) expect(client.destroyed).toBe(false);
+      const view = client.ring?.reserve(500) as Uint8Array;
+      view.fill(2 * i + 1);
+      client.ring?.commit(view.length);
+      expected.push(streamed, Buffer.alloc(view.length, 2 * i + 1));
+    }
+    const whole = Buffer.concat(expected);
+    await until(() => chunks.reduce((sum, chunk) => sum + chunk.length, 0) === whole.length);
+    expect(Buffer.concat(chunks).equals(whole)).toBe(true);
+    end(client, server);
+  });
+
+  it('hands out no record after its socket was destroyed', async () => {
+    const [client, server] = await memoryPair({}, (socket) => void socket.ring?.peek());
+    client.ring?.send([1, 2, 3].map((value) => Buffer.of(value)));
+    await until(() => server.ring?.peek() !== undefined);
+    const seen: unknown[] = [];
+    server.ring?.receive((bytes, offset) => {
+      seen.push(bytes[offset]);
+      server.destroy();
+    });
+    expect(seen).toEqual([1]);
+    end(client, server);
+  });
+
+  it('resolves what waits when either side closes', async () => {
+    for (const closing of [0, 1]) {
+      const pair = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
+      const [client, server] = pair;
+      client.on('error', () => {});
+      client.ring?.reserve(16_384)?.fill(1);
+      client.ring?.commit(16_384);
+      const room = client.ring?.writable(1);
+      const bytes = client.ring?.readable();
+      pair[closing]?.destroy();
+      expect([await room, await bytes]).toEqual([false, false]);
+      end(client, server);
+    }
+  });
+});
