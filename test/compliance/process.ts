@@ -49,6 +49,13 @@ export function processes(t: TransportCase): void {
       });
     }
 
+    it('holds no more after hundreds of connections than after the first ones', async () => {
+      const peer = start('manyInTurn');
+      expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
+      const [first, second, third] = peer.unread.filter((message) => message.is === 'held');
+      expect([second, third]).toEqual([first, first]);
+    });
+
     it('that goes on after a listener threw still gets all data of all connections', async () => {
       const peer = start('listenerThrows');
       expect((await peer.message('caught'))['message']).toBe('thrown by a listener');

@@ -1,6 +1,7 @@
 // exchange.test.ts - {ours, plain net} x {ours, plain net} in two processes: every byte arrives, and no other.
 
 import { createHash } from 'node:crypto';
+import type { SmcOptions } from '@smcjs/core';
 import { describe, expect, it } from 'vitest';
 import type { ExchangerArgs } from '../peers/exchanger.js';
 import type { SideArgs } from '../peers/lib.js';
@@ -60,4 +61,49 @@ describe('two processes', () => {
       });
     }
   }
+
+  for (const [ours, theirs] of [
+    [16_384, 4_194_304],
+    [4_194_304, 16_384],
+    [16_384, 16_384],
+  ] as const) {
+    it(`exchange everything with rings of different sizes: client ${ours}, server ${theirs}`, async () => {
+      await exchange({ connections: 3, client: { ringSize: ours }, server: { ringSize: theirs } });
+    });
+  }
+
+  it('exchange everything on very many connections at once', async () => {
+    await exchange({ connections: 300, client: { ringSize: 16_384 }, server: { ringSize: 16_384 }, length: 20_011 });
+  });
+
+  it('exchange everything by their default options', async () => {
+    await exchange({ connections: 5, client: {}, server: {} });
+  });
 });
+
+interface Exchange {
+  readonly connections: number;
+  readonly client: SmcOptions;
+  readonly server: SmcOptions;
+  readonly length?: number;
+}
+
+/** Ours at both ends, with these options: every connection is on shared memory and complete. */
+async function exchange({ connections, client, server, length = 1_000_003 }: Exchange): Promise<void> {
+  const start = (role: 'client' | 'server', options: SmcOptions, port: number): Peer =>
+    new Peer('exchanger', { side: { module: '@smcjs/core', options }, role, first: 'client', length, connections, port } satisfies ExchangerArgs);
+  const serving = start('server', server, 0);
+  const dialing = start('client', client, (await serving.message('listening'))['port'] as number);
+  for (const [peer, other] of [
+    [dialing, 'server'],
+    [serving, 'client'],
+  ] as const) {
+    const reports = await peer.messages('exchanged');
+    expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
+    expect(reports.length).toBe(connections);
+    for (const { clientPort, received, sha256, transport, failure } of reports) {
+      const expected = createHash('sha256').update(payload(seedOf(other, clientPort as number), length)).digest('hex');
+      expect({ received, sha256, transport, failure }).toEqual({ received: length, sha256: expected, transport: 'smcd', failure: undefined });
+    }
+  }
+}

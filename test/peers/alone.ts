@@ -1,7 +1,7 @@
 // alone.ts - a process with both ends of a connection in it, which ends by itself or does not: ref() and unref().
 
 import type { AddressInfo, Socket } from 'node:net';
-import { args, load, report, type SideArgs, transportOf } from './lib.js';
+import { args, holdings, load, report, type SideArgs, transportOf } from './lib.js';
 
 export interface AloneArgs {
   readonly client: SideArgs;
@@ -122,6 +122,28 @@ const scenarios = {
       client.write('one');
       server.close();
     }
+  },
+  /** Connections one after the other; what the process holds after some and after many. */
+  async manyInTurn() {
+    const server = (await load(serverSide)).createServer({ ...serverSide.options });
+    server.on('connection', (socket) => socket.pipe(socket));
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const { connect } = await load(clientSide);
+    for (let i = 1; i <= 600; i++) {
+      const client = connect({ port, host: '127.0.0.1', ...clientSide.options });
+      client.end(Buffer.alloc(1 + i * 100)).resume();
+      await new Promise((resolve) => client.once('close', resolve));
+      if (i % 200 === 0) {
+        // The accepted side may close a little later.
+        for (let open = 1; open > 0; await new Promise((resolve) => void setImmediate(resolve))) {
+          open = await new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));
+        }
+        const { descriptors, mappings } = holdings();
+        report('held', { descriptors, mappings: mappings.length });
+      }
+    }
+    server.close();
   },
   async serverAlone() {
     const server = (await load(serverSide)).createServer({ ...serverSide.options });

@@ -36,7 +36,7 @@ export function commands<T>(run: (command: T) => void): () => void {
   lines.on('line', (line) => run(JSON.parse(line) as T));
   return () => {
     lines.close();
-    process.stdin.unref();
+    process.stdin.destroy();
   };
 }
 

@@ -127,3 +127,8 @@ export function resolveOptions(given: SmcOptions | undefined, base?: ResolvedOpt
   }
   return (resolved as ResolvedOptions | undefined) ?? base;
 }
+
+/** Is a connection that ends on TCP an error? With `fallback: 'error'` it is, unless TCP was asked for by name. */
+export function refusesTcp({ fallback, transports }: ResolvedOptions): boolean {
+  return fallback === 'error' && (transports === OPTIONS.transports.default || !transports.includes('tcp'));
+}

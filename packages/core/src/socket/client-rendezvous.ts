@@ -24,53 +24,67 @@ function encodedProposal(proposal: ClcProposal): Uint8Array {
 /** How a handshake ended. `rest` is payload that arrived behind the last CLC message. */
 export type Outcome =
   | { readonly kind: 'ring'; readonly channel: Channel }
-  | { readonly kind: 'tcp'; readonly decline: Decline; readonly rest: Buffer }
+  | { readonly kind: 'tcp'; readonly declines: readonly Decline[]; readonly rest: Buffer }
   | { readonly kind: 'error'; readonly error: Error };
 
+/** A transport by which the server may be met. */
+export interface Attempt {
+  readonly name: TransportName;
+  readonly attempt: ClientAttempt;
+}
+
 export class ClientRendezvous extends Handshake {
-  readonly #transport: TransportName;
-  readonly #attempt: ClientAttempt;
+  readonly #attempts: readonly Attempt[];
   readonly #reader = new ClcReader();
+  /** Why attempts came to nothing. */
+  readonly #declines = new Map<TransportName, Decline>();
+  #transport: TransportName = 'tcp';
   #offer: ClientOffer | undefined;
   /** We have declined after the claim: one answer of the server is still to come before its payload. */
   #declined: Decline | undefined;
 
-  constructor(transport: TransportName, attempt: ClientAttempt, inner: net.Socket, options: ResolvedOptions, done: (outcome: Outcome) => void) {
+  constructor(attempts: readonly Attempt[], inner: net.Socket, options: ResolvedOptions, done: (outcome: Outcome) => void) {
     super(inner, options, done);
-    this.#transport = transport;
-    this.#attempt = attempt;
+    this.#attempts = attempts;
   }
 
   start(): void {
     this.listen();
     this.within(this.options.discoveryWait, () => {
-      this.#attempt.abandon('timeout');
-      this.#plain(decline(this.#transport, 'peer', 'no-offer'));
+      for (const { attempt } of this.#attempts) attempt.abandon('timeout');
+      this.#noOffer();
     });
-    this.#attempt.wait((offer) => {
-      if (this.over) {
-        if (offer !== undefined && 'proposal' in offer) offer.release();
-      } else if (offer === undefined) this.#plain(decline(this.#transport, 'peer', 'no-offer'));
-      else if ('reason' in offer) this.#plain(offer);
-      else this.#propose(offer);
-    });
+    for (const { name, attempt } of this.#attempts) attempt.wait((found) => this.#found(name, found));
+  }
+
+  /** The server offers by the transport it prefers; the other attempts are over then. */
+  #found(name: TransportName, found: ClientOffer | Decline | undefined): void {
+    if (found !== undefined && 'proposal' in found) {
+      if (this.over || this.#offer !== undefined) return found.release();
+      this.#transport = name;
+      this.#propose(found);
+      for (const { name: other, attempt } of this.#attempts) if (other !== name) attempt.abandon('other');
+      return;
+    }
+    this.#declines.set(name, found ?? decline(name, 'peer', 'no-offer'));
+    if (!this.over && this.#offer === undefined && this.#declines.size === this.#attempts.length) this.#noOffer();
   }
 
   protected override onBytes(bytes: Buffer): void {
     this.#reader.push(bytes);
     // Before a Proposal nobody speaks CLC: it is a plain peer that speaks first.
-    if (this.#offer === undefined) return this.#plain(decline(this.#transport, 'peer', 'no-offer', 'the server spoke first'));
+    if (this.#offer === undefined) return this.#noOffer('the server spoke first');
     const message = this.read(this.#reader);
     if (message !== undefined) this.#answered(this.#offer, message);
   }
 
   protected override onEnd(): void {
-    if (this.#offer === undefined) this.#plain(decline(this.#transport, 'peer', 'no-offer', 'the server closed the connection'));
+    if (this.#offer === undefined) this.#noOffer('the server closed the connection');
     else this.fail(systemError('ECONNRESET', 'read'));
   }
 
   protected override onOver(): void {
-    this.#attempt.abandon('other');
+    for (const { attempt } of this.#attempts) attempt.abandon('other');
     this.#offer?.release();
   }
 
@@ -114,7 +128,15 @@ export class ClientRendezvous extends Handshake {
     this.within(this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'connect')));
   }
 
+  #noOffer(detail?: string): void {
+    this.#toTcp(this.#attempts.map(({ name }) => this.#declines.get(name) ?? decline(name, 'peer', 'no-offer', detail)));
+  }
+
   #plain(why: Decline): void {
-    this.finish({ kind: 'tcp', decline: why, rest: this.#reader.rest() });
+    this.#toTcp([why]);
+  }
+
+  #toTcp(declines: readonly Decline[]): void {
+    this.finish({ kind: 'tcp', declines, rest: this.#reader.rest() });
   }
 }

@@ -5,14 +5,14 @@ import dns from 'node:dns';
 import net from 'node:net';
 import { SmcError } from '../errors.js';
 import { foldAddress } from '../memory/memory.js';
-import type { ResolvedOptions } from '../options.js';
+import { refusesTcp, type ResolvedOptions } from '../options.js';
 import { hasHandle, revive } from '../tcp/handle.js';
-import type { Backend, ClientAttempt, Endpoint } from '../transport/backend.js';
+import type { Backend, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
-import { ClientRendezvous, type Outcome } from './client-rendezvous.js';
+import { type Attempt, ClientRendezvous, type Outcome } from './client-rendezvous.js';
 import { control, type Socket } from './socket.js';
 
 type Plain = (...args: unknown[]) => Socket;
@@ -65,7 +65,10 @@ function declinesOf(own: ResolvedOptions, usable: (backend: Backend) => Candidat
     const found = usableBackend(name);
     candidates[name] = 'reason' in found ? found : usable(found);
   }
-  return select({ order: own.transports, allowed: own.transports, candidates }).declines;
+  // Where TCP is used nevertheless, it is no transport that was declined.
+  const chosen = Object.values(candidates).includes('usable');
+  const { declines } = select({ order: own.transports, allowed: own.transports, candidates });
+  return chosen ? declines : declines.filter(({ transport }) => transport !== 'tcp');
 }
 
 function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly Decline[]): void {
@@ -81,7 +84,7 @@ function tellTcp(this: Socket): void {
 
 /** Is TCP not good enough? `fallback: 'error'` means so, unless TCP was asked for by name. */
 function refusal(own: ResolvedOptions, declines: readonly Decline[]): SmcError | undefined {
-  if (own.fallback !== 'error') return undefined;
+  if (!refusesTcp(own)) return undefined;
   const reasons = declines.map(({ transport, detail }) => `${transport}: ${detail}`).join('; ');
   const error = new SmcError('ERR_SMC_FALLBACK', `only TCP is left (${reasons})`);
   error.declines = declines;
@@ -110,8 +113,8 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
     const endpoints = addresses.map((address) => endpoint(address, port));
     // With one address the attempt itself tells; with several, one that may be meant decides for all.
     const [only] = endpoints;
-    const first = endpoints.length === 1 && only !== undefined ? findAttempt(own, only) : undefined;
-    if (first === undefined && (endpoints.length === 1 || !endpoints.some((to) => mayListen(own, to)))) {
+    const first = endpoints.length === 1 && only !== undefined ? findAttempts(own, only) : [];
+    if (first.length === 0 && (endpoints.length === 1 || !endpoints.some((to) => mayListen(own, to)))) {
       // Nobody there: node:net connects as if we had not been here; the name is not looked up again.
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
@@ -132,11 +135,6 @@ const endpoint = ({ address, family }: dns.LookupAddress, port: number): Endpoin
   return { address: folded, port, family: folded === address && family === 6 ? 6 : 4 };
 };
 
-interface Attempt {
-  readonly name: CandidateName;
-  readonly attempt: ClientAttempt;
-}
-
 function usable(own: ResolvedOptions): Backend[] {
   return own.transports.flatMap((name) => {
     const found = name === 'tcp' ? undefined : usableBackend(name);
@@ -146,13 +144,12 @@ function usable(own: ResolvedOptions): Backend[] {
 
 const mayListen = (own: ResolvedOptions, to: Endpoint) => usable(own).some((backend) => backend.mayListen(to.port, to));
 
-/** The first transport of ours with a listener at this endpoint. */
-function findAttempt(own: ResolvedOptions, to: Endpoint): Attempt | undefined {
-  for (const backend of usable(own)) {
+/** Every transport of ours with a listener at this endpoint: the server takes the one it prefers. */
+function findAttempts(own: ResolvedOptions, to: Endpoint): Attempt[] {
+  return usable(own).flatMap((backend) => {
     const attempt = backend.attempt(to, own);
-    if (attempt !== undefined) return { name: backend.name as CandidateName, attempt };
-  }
-  return undefined;
+    return attempt === undefined ? [] : [{ name: backend.name, attempt }];
+  });
 }
 
 /** One connect() that may end on a ring, over the addresses of its host. */
@@ -163,10 +160,10 @@ class Connecting {
   readonly #addresses: Endpoint[];
   readonly #errors: Error[] = [];
   readonly #several: boolean;
-  #first: Attempt | undefined;
+  #first: readonly Attempt[];
   readonly #tried: string[] = [];
 
-  constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[], first: Attempt | undefined) {
+  constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[], first: readonly Attempt[]) {
     this.#first = first;
     this.#socket = socket;
     this.#options = options;
@@ -178,9 +175,10 @@ class Connecting {
   next(): void {
     const to = this.#addresses.shift();
     if (to === undefined) return void this.#socket.destroy(this.#error());
-    const found = this.#first ?? findAttempt(this.#own, to);
-    this.#first = undefined;
-    const fd = found?.attempt.fd;
+    const found = this.#first.length > 0 ? this.#first : findAttempts(this.#own, to);
+    this.#first = [];
+    const abandon = () => found.forEach(({ attempt }) => attempt.abandon('other'));
+    const fd = found.find(({ attempt }) => attempt.fd !== undefined)?.attempt.fd;
     // manualStart: a descriptor that is not connected yet must not be read.
     const adopted = { fd, manualStart: true, readable: true, writable: true } as net.SocketConstructorOpts;
     const inner = new net.Socket({ ...(fd === undefined ? {} : adopted), allowHalfOpen: true });
@@ -188,13 +186,13 @@ class Connecting {
     if (this.#options.noDelay) inner.setNoDelay(true);
     if (this.#options.keepAlive) inner.setKeepAlive(true, this.#options.keepAliveInitialDelay);
     const failed = (error: Error) => {
-      found?.attempt.abandon('other');
+      abandon();
       inner.destroy();
       this.#errors.push(error);
       if (this.#several) this.#socket.emit('connectionAttemptFailed', to.address, to.port, to.family, error);
       if (!this.#socket.destroyed) this.next();
     };
-    control.setAbort(this.#socket, () => found?.attempt.abandon('other'));
+    control.setAbort(this.#socket, abandon);
     inner.once('error', failed);
     if (this.#several) {
       this.#tried.push(`${to.address}:${to.port}`);
@@ -205,24 +203,26 @@ class Connecting {
     // Two ticks from now connect(2) has been called, so the source is known; the server can accept only in a later turn.
     process.nextTick(() => {
       const { address, port } = inner.address() as net.AddressInfo;
-      if (port !== undefined) found?.attempt.connecting({ address: foldAddress(address), port, family: to.family });
+      if (port === undefined) return;
+      for (const { attempt } of found) attempt.connecting({ address: foldAddress(address), port, family: to.family });
     });
     inner.once('connect', () => {
       inner.off('error', failed);
-      if (found === undefined) return this.#settle(inner, undefined, undefined);
-      const handshake = new ClientRendezvous(found.name, found.attempt, inner, this.#own, (outcome) => this.#settle(inner, found.name, outcome));
+      if (found.length === 0) return this.#settle(inner, undefined);
+      const handshake = new ClientRendezvous(found, inner, this.#own, (outcome) => control.inScope(this.#socket, () => this.#settle(inner, outcome)));
       control.setAbort(this.#socket, () => handshake.abort());
       handshake.start();
     });
   }
 
-  #settle(inner: net.Socket, name: CandidateName | undefined, outcome: Outcome | undefined): void {
+  #settle(inner: net.Socket, outcome: Outcome | undefined): void {
     const socket = this.#socket;
     if (outcome?.kind === 'error') return void socket.destroy(outcome.error);
     const ring = outcome?.kind === 'ring';
-    const declines = declinesOf(this.#own, (backend) => {
-      if (backend.name !== name) return decline(backend.name, 'path', 'no-marker');
-      return outcome?.kind === 'tcp' ? outcome.decline : 'usable';
+    const known = outcome?.kind === 'tcp' ? outcome.declines : [];
+    const declines = declinesOf(this.#own, ({ name }) => {
+      if (ring) return name === outcome.channel.transport ? 'usable' : decline(name, 'peer', 'not-preferred');
+      return known.find(({ transport }) => transport === name) ?? decline(name, 'path', 'no-marker');
     });
     control.setDeclines(socket, declines);
     if (ring) control.toRing(socket, inner, outcome.channel);
@@ -231,7 +231,7 @@ class Connecting {
       if (refused !== undefined) return void socket.destroy(refused);
       control.toTcp(socket, inner, outcome?.rest ?? Buffer.alloc(0));
     }
-    established(socket, (ring ? name : 'tcp') as TransportName);
+    established(socket, ring ? outcome.channel.transport : 'tcp');
   }
 
   #error(): Error {

@@ -3,7 +3,8 @@
 // Received bytes are copied into private memory before anybody sees them: the peer can change the ring at any time.
 // A write is copied once, into the peer's ring. Nothing is allocated per write; per read there is the chunk handed out.
 
-import { systemError, SmcError } from '../errors.js';
+import { AsyncResource } from 'node:async_hooks';
+import { SmcError, systemError } from '../errors.js';
 import { CONN_STATE } from '../ring/layout.js';
 import type { Channel, ChannelSink } from '../transport/channel.js';
 
@@ -56,6 +57,10 @@ export class RingStream implements ChannelSink {
   readonly channel: Channel;
   readonly #socket: StreamOwner;
   readonly #onread: OnRead | undefined;
+  /** Events happen in the asynchronous context the connection was made in, not in that of whoever polls. */
+  readonly #scope: AsyncResource;
+  /** Context of the write that waits for room. */
+  #writeScope: AsyncResource | undefined;
   #wanted = false;
   #draining = false;
   #ended = false;
@@ -81,7 +86,8 @@ export class RingStream implements ChannelSink {
     this.publish();
   };
 
-  constructor(socket: StreamOwner, channel: Channel, onread: OnRead | undefined) {
+  constructor(socket: StreamOwner, channel: Channel, onread: OnRead | undefined, scope: AsyncResource) {
+    this.#scope = scope;
     this.#socket = socket;
     this.channel = channel;
     this.#onread = onread;
@@ -207,10 +213,17 @@ export class RingStream implements ChannelSink {
       tx.setWriteBlocked(false);
     }
     this.#publishSoon();
-    const done = this.#done;
-    this.#done = undefined;
     this.#pending = [];
-    done?.();
+    this.#finishWrite();
+  }
+
+  /** Calls back the write in progress, in its own context if it had to wait. */
+  #finishWrite(error?: Error): void {
+    const done = this.#done;
+    const scope = this.#writeScope;
+    this.#done = this.#writeScope = undefined;
+    if (scope === undefined) done?.(error);
+    else if (done !== undefined) scope.runInAsyncScope(done, null, error);
   }
 
   #next(): Uint8Array | undefined {
@@ -232,6 +245,7 @@ export class RingStream implements ChannelSink {
     }
     if (!this.#blocked) {
       this.#blocked = true;
+      this.#writeScope ??= new AsyncResource('SMCWRITE');
       tx.setWriteBlocked(true);
     }
     return tx.space(1) > 0;
@@ -257,6 +271,11 @@ export class RingStream implements ChannelSink {
   }
 
   onNews(): void {
+    // 10 ns when nobody uses hooks
+    this.#scope.runInAsyncScope(this.#onNews);
+  }
+
+  readonly #onNews = (): void => {
     if (this.#closed) return;
     if (this.#done !== undefined) this.#resumeWrite();
     else this.writer?.();
@@ -264,11 +283,11 @@ export class RingStream implements ChannelSink {
     if (this.reader !== undefined) this.reader();
     else if (this.#wanted && !this.#draining) this.#drain();
     else this.noteState();
-  }
+  };
 
   onPeerLost(): void {
     this.#peerLost = true;
-    this.#onPeerClosed();
+    this.#scope.runInAsyncScope(() => this.#onPeerClosed());
     this.onNews();
   }
 
@@ -306,9 +325,7 @@ export class RingStream implements ChannelSink {
   #onPeerClosed(): void {
     if (this.#peerClosed) return;
     this.#peerClosed = true;
-    const done = this.#done;
-    this.#done = undefined;
-    done?.(systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write'));
+    this.#finishWrite(systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write'));
   }
 
   #drain(): void {
@@ -316,19 +333,25 @@ export class RingStream implements ChannelSink {
     const socket = this.#socket;
     let budget = DISPATCH_BYTES;
     this.#draining = true;
-    while (this.#wanted && this.reader === undefined) {
-      const available = rx.available();
-      if (available === 0) break;
-      if (budget <= 0) {
-        this.channel.again();
-        break;
+    try {
+      while (this.#wanted && this.reader === undefined) {
+        const available = rx.available();
+        if (available === 0) break;
+        if (budget <= 0) {
+          this.channel.again();
+          break;
+        }
+        socket._unrefTimer();
+        budget -= this.#onread === undefined ? this.#deliver(available) : this.#deliverInto(this.#onread, available);
+        if (this.#closed) return;
       }
-      socket._unrefTimer();
-      const bytes = this.#onread === undefined ? this.#deliver(available) : this.#deliverInto(this.#onread, available);
-      budget -= bytes;
-      if (this.#closed) return;
+    } catch (error) {
+      // Thrown by a listener. Who survives that must still get what is left.
+      if (!this.#closed) this.channel.again();
+      throw error;
+    } finally {
+      this.#draining = false;
     }
-    this.#draining = false;
     if (rx.violated) this.violation('producer cursor');
     else this.noteState();
   }
@@ -396,9 +419,7 @@ export class RingStream implements ChannelSink {
     this.#pending = [];
     this.#current = undefined;
     this.#slab = undefined;
-    const done = this.#done;
-    this.#done = undefined;
-    if (done !== undefined) process.nextTick(done, systemError('ECANCELED', 'write'));
+    if (this.#done !== undefined) process.nextTick(() => this.#finishWrite(systemError('ECANCELED', 'write')));
     this.reader?.();
     this.writer?.();
   }

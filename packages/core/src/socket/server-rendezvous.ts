@@ -137,6 +137,6 @@ export class ServerRendezvous extends Handshake {
   }
 
   #plain(why: Decline): void {
-    this.finish({ kind: 'tcp', decline: why, rest: this.#reader.rest() });
+    this.finish({ kind: 'tcp', declines: [why], rest: this.#reader.rest() });
   }
 }

@@ -1,14 +1,15 @@
 // server.ts - the server: a net.Server whose connections move onto a ring when their client waits for one. It accepts
 // plain clients on the same port; they see no difference and no wait.
 
+import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
-import { type ResolvedOptions, resolveOptions } from '../options.js';
+import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js';
 import { foldAddress } from '../memory/memory.js';
 import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
 import type { AcceptedConnection, Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
-import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
 import { ServerRendezvous } from './server-rendezvous.js';
@@ -16,12 +17,16 @@ import { control, Socket } from './socket.js';
 
 type ConnectionListener = (socket: Socket) => void;
 type CandidateName = Exclude<TransportName, 'tcp'>;
+const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
 /** An offer to the client of an accepted connection, or why there is none; without declines it is just a plain client. */
 type Found =
   | { readonly name: CandidateName; readonly offer: ServerOffer }
   | { readonly offer: undefined; readonly declines: readonly Decline[] | undefined };
 const PLAIN: Found = { offer: undefined, declines: undefined };
+
+/** Accepted sockets belong to nobody's asynchronous context, as in node:net. */
+const root = new AsyncResource('SMC');
 
 const serverSockets = diagnostics.channel('net.server.socket');
 
@@ -32,6 +37,8 @@ export class Server extends net.Server {
   readonly #pauseOnConnect: boolean;
   #registrations: Registration[] = [];
   #registered = new Set<CandidateName>();
+  /** Context of listen(): that of 'connection'. */
+  #scope = root;
   #declines: readonly Decline[] = [];
   /** @internal What a connection that was plain from the start has for its declines. */
   plainDeclines: readonly Decline[] = [];
@@ -62,12 +69,16 @@ export class Server extends net.Server {
   }
 
   #register(): void {
+    this.#scope = new AsyncResource('SMCSERVER');
     this.#unregister();
     replaceAccept(this, (handle) => this.#acceptHandle(handle));
     const endpoint = listenEndpoint(this.address());
     const declines: Decline[] = [];
-    for (const name of ['memory', 'smcd', 'smcr'] as const) {
-      const found = this.#own.transports.includes(name) ? usableBackend(name) : decline(name, 'local', 'configuration');
+    const wanted = candidatesOf(this.#own);
+    for (const name of CANDIDATES) if (!wanted.includes(name)) declines.push(decline(name, 'local', 'configuration'));
+    // In our order of preference: that is how an accepted connection is looked for.
+    for (const name of wanted) {
+      const found = usableBackend(name);
       const result = 'reason' in found ? found : endpoint === undefined ? decline(name, 'path', 'not-tcp') : found.register(endpoint, this.#own);
       if ('reason' in result) declines.push(result);
       else {
@@ -134,7 +145,7 @@ export class Server extends net.Server {
 
   /** The connection is TCP and was never anything else. Without `declines` it has the server's. */
   #plain(socket: Socket, declines: readonly Decline[] | undefined): boolean {
-    if (this.#own.fallback === 'error') {
+    if (refusesTcp(this.#own)) {
       socket.destroy();
       return true;
     }
@@ -152,7 +163,7 @@ export class Server extends net.Server {
     accepted.allowHalfOpen = true;
     const socket = new Socket(this.#socketOptions);
     control.setOptions(socket, this.#own);
-    control.undecided(socket, undefined);
+    control.undecided(socket, undefined, root.runInAsyncScope(() => new AsyncResource('SMCSOCKET')));
     control.setInner(socket, accepted);
     const others = this.#declines.concat(
       [...this.#registered].filter((other) => other !== name).map((other) => decline(other, 'peer', 'peer-not-smc')),
@@ -165,7 +176,7 @@ export class Server extends net.Server {
   }
 
   #settle(socket: Socket, accepted: net.Socket, outcome: Outcome, others: readonly Decline[]): void {
-    if (outcome.kind === 'error' || (outcome.kind === 'tcp' && this.#own.fallback === 'error')) {
+    if (outcome.kind === 'error' || (outcome.kind === 'tcp' && refusesTcp(this.#own))) {
       // Nobody has seen this connection yet: it ends as one that was reset in the backlog.
       accepted.on('error', () => {});
       accepted.resetAndDestroy();
@@ -176,16 +187,22 @@ export class Server extends net.Server {
       control.setDeclines(socket, sorted([...others, decline('tcp', 'local', 'not-preferred')]));
       control.toRing(socket, accepted, outcome.channel);
     } else {
-      control.setDeclines(socket, sorted([...others, outcome.decline]));
+      control.setDeclines(socket, sorted([...others, ...outcome.declines]));
       control.toTcp(socket, accepted, outcome.rest);
     }
-    this.#emitConnection(socket);
+    this.#scope.runInAsyncScope(() => this.#emitConnection(socket));
     if (!socket.destroyed && !socket.isPaused()) socket.read(0);
   }
 }
 
-const ORDER = ['memory', 'smcd', 'smcr', 'tcp'];
-const sorted = (declines: Decline[]): readonly Decline[] => declines.sort((a, b) => ORDER.indexOf(a.transport) - ORDER.indexOf(b.transport));
+const sorted = (declines: Decline[]): readonly Decline[] =>
+  declines.sort((a, b) => TRANSPORT_NAMES.indexOf(a.transport) - TRANSPORT_NAMES.indexOf(b.transport));
+
+/** What a server prefers to TCP, most preferred first: what comes behind TCP in its list can't be chosen. */
+function candidatesOf({ transports }: ResolvedOptions): readonly CandidateName[] {
+  const tcp = transports.indexOf('tcp');
+  return (tcp < 0 ? transports : transports.slice(0, tcp)) as readonly CandidateName[];
+}
 
 function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
   if (address === undefined || port === undefined) return undefined;

@@ -8,6 +8,7 @@
 // The base constructor calls `read(0)` and setters before fields of a subclass exist: hence one optional property that
 // holds everything of ours, and absent means plain.
 
+import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import { type BusyPoll, type ResolvedOptions, resolveOptions, type SmcOptions } from '../options.js';
 import type { Channel } from '../transport/channel.js';
@@ -31,6 +32,8 @@ interface State {
   /** Bytes of CLC that went over the handle before it became this socket's. */
   clc: { read: number; written: number };
   unref: boolean;
+  /** The asynchronous context of what the socket emits. */
+  readonly scope: AsyncResource;
 }
 
 /** What `socket.stats()` tells. */
@@ -333,7 +336,7 @@ export const control = {
   },
 
   /** No handle from now on, until {@link toRing} or {@link toTcp}. */
-  undecided(socket: Socket, options: ConnectOptions | undefined): void {
+  undecided(socket: Socket, options: ConnectOptions | undefined, scope = new AsyncResource('SMCSOCKET')): void {
     const { onread } = (options ?? {}) as { onread?: OnRead | null };
     if (onread != null) socket[kOnRead] = onread;
     socket[kState] = {
@@ -345,6 +348,7 @@ export const control = {
       sockname: {},
       clc: { read: 0, written: 0 },
       unref: false,
+      scope,
     };
   },
 
@@ -358,6 +362,13 @@ export const control = {
   setAbort(socket: Socket, abort: (() => void) | undefined): void {
     const state = socket[kState];
     if (state !== undefined) state.abort = abort;
+  },
+
+  /** Runs what emits on the socket in its own asynchronous context. */
+  inScope(socket: Socket, run: () => void): void {
+    const scope = socket[kState]?.scope;
+    if (scope === undefined) run();
+    else scope.runInAsyncScope(run);
   },
 
   setDeclines(socket: Socket, declines: readonly Decline[]): void {
@@ -386,7 +397,7 @@ export const control = {
     state.inner = inner;
     state.abort = undefined;
     moveServer(inner, socket);
-    const stream = new RingStream(socket, channel, socket[kOnRead]);
+    const stream = new RingStream(socket, channel, socket[kOnRead], state.scope);
     state.stream = stream;
     channel.setBusyPoll(control.options(socket).busyPoll);
     inner.on('data', () => stream.violation('byte on the idle TCP connection'));

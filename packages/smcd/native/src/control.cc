@@ -67,9 +67,12 @@ class Control final : public Napi::ObjectWrap<Control>, public Handle {
     uv_poll_stop(&poll_);
     uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
       auto* self = static_cast<Control*>(handle->data);
+      {
+        Napi::HandleScope scope(self->Env());
+        self->Unref();
+      }
+      // Last: after the last handle's, the environment may end.
       self->environment_->Removed(self);
-      Napi::HandleScope scope(self->Env());
-      self->Unref();
     });
     close(fd_);
     fd_ = -1;

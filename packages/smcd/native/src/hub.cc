@@ -105,9 +105,12 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
       uv_close(handle, [](uv_handle_t* closed) {
         auto* self = static_cast<Hub*>(closed->data);
         if (--self->open_handles_ > 0) return;
+        {
+          Napi::HandleScope scope(self->Env());
+          self->Unref();
+        }
+        // Last: after the last handle's, the environment may end.
         self->environment_->Removed(self);
-        Napi::HandleScope scope(self->Env());
-        self->Unref();
       });
     }
   }
