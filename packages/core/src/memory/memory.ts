@@ -191,11 +191,6 @@ class MemoryServerOffer implements ServerOffer {
   release(): void {}
 }
 
-/** A numeric IP address as endpoints compare it: v4-mapped IPv6 is IPv4. */
-export function foldAddress(address: string): string {
-  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
-}
-
 let backend: Backend | undefined;
 
 /** The memory backend of this event loop. */

@@ -4,12 +4,12 @@
 import dns from 'node:dns';
 import net from 'node:net';
 import { SmcError } from '../errors.js';
-import { foldAddress } from '../memory/memory.js';
 import { refusesTcp, type ResolvedOptions } from '../options.js';
 import { hasHandle, revive } from '../tcp/handle.js';
 import type { Backend, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { foldAddress } from '../transport/endpoint.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
 import { type Attempt, ClientRendezvous, type Outcome } from './client-rendezvous.js';
@@ -27,16 +27,18 @@ const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuratio
 export function connectSocket(socket: Socket, args: readonly unknown[], plain: Plain): Socket {
   const { options, callback } = normalizeConnect(args);
   const own = control.addOptions(socket, options);
+  if (own.transports.length === 1 && own.transports[0] === 'tcp') {
+    plain(...args);
+    return settlePlain(socket, own, NOT_WANTED);
+  }
   const port = Number(options.port);
   const outOfReach =
     Boolean(options.path) || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
   const toPlain = (declines: readonly Decline[]) => {
     plain(...args);
-    settlePlain(socket, own, declines);
-    return socket;
+    return settlePlain(socket, own, declines);
   };
   if (outOfReach) return toPlain(OUT_OF_REACH);
-  if (own.transports.length === 1 && own.transports[0] === 'tcp') return toPlain(NOT_WANTED);
   const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
   if (!candidates.some((found) => !('reason' in found) && found.mayListen(port))) {
     return toPlain(declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
@@ -71,20 +73,20 @@ function declinesOf(own: ResolvedOptions, usable: (backend: Backend) => Candidat
   return chosen ? declines : declines.filter(({ transport }) => transport !== 'tcp');
 }
 
-function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly Decline[]): void {
+function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly Decline[]): Socket {
   control.setDeclines(socket, declines);
-  const refused = refusal(own, declines);
+  const refused = refusesTcp(own) ? refusal(declines) : undefined;
   if (refused !== undefined) process.nextTick(() => socket.destroy(refused));
   else socket.prependOnceListener('connect', tellTcp);
+  return socket;
 }
 
 function tellTcp(this: Socket): void {
   this.emit('transport', 'tcp');
 }
 
-/** Is TCP not good enough? `fallback: 'error'` means so, unless TCP was asked for by name. */
-function refusal(own: ResolvedOptions, declines: readonly Decline[]): SmcError | undefined {
-  if (!refusesTcp(own)) return undefined;
+/** TCP is all that is left and not good enough. */
+function refusal(declines: readonly Decline[]): SmcError {
   const reasons = declines.map(({ transport, detail }) => `${transport}: ${detail}`).join('; ');
   const error = new SmcError('ERR_SMC_FALLBACK', `only TCP is left (${reasons})`);
   error.declines = declines;
@@ -120,7 +122,8 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
       control.setConnecting(socket, false);
       plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay });
-      return settlePlain(socket, own, declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+      settlePlain(socket, own, declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+      return;
     }
     if (family === 0) for (const { address, family: kind } of addresses) socket.emit('lookup', null, address, kind, host);
     new Connecting(socket, options, own, endpoints, first).next();
@@ -227,8 +230,7 @@ class Connecting {
     control.setDeclines(socket, declines);
     if (ring) control.toRing(socket, inner, outcome.channel);
     else {
-      const refused = refusal(this.#own, declines);
-      if (refused !== undefined) return void socket.destroy(refused);
+      if (refusesTcp(this.#own)) return void socket.destroy(refusal(declines));
       control.toTcp(socket, inner, outcome?.rest ?? Buffer.alloc(0));
     }
     established(socket, ring ? outcome.channel.transport : 'tcp');

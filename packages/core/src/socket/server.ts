@@ -5,13 +5,13 @@ import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js';
-import { foldAddress } from '../memory/memory.js';
 import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
-import type { AcceptedConnection, Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import type { AcceptedConnection, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
+import { endpointOf } from '../transport/endpoint.js';
 import { ServerRendezvous } from './server-rendezvous.js';
 import { control, Socket } from './socket.js';
 
@@ -97,16 +97,7 @@ export class Server extends net.Server {
 
   /** A connection was accepted. Plain clients go on at once, in this very call. */
   #acceptHandle(handle: AcceptedHandle): void {
-    const connection = {
-      fd: handle.fd,
-      get local() {
-        return endpointOf(handle.local?.address, handle.local?.port);
-      },
-      get remote() {
-        return endpointOf(handle.remote?.address, handle.remote?.port);
-      },
-    };
-    const found = this.#findOffer(connection);
+    const found = this.#findOffer(handle);
     const socket = found.offer !== undefined ? new net.Socket({ ...handle.options, allowHalfOpen: true }) : new Socket(handle.options);
     adoptAccepted(this, socket);
     if (found.offer !== undefined) this.#meet(socket, found.name, found.offer);
@@ -202,12 +193,6 @@ const sorted = (declines: Decline[]): readonly Decline[] =>
 function candidatesOf({ transports }: ResolvedOptions): readonly CandidateName[] {
   const tcp = transports.indexOf('tcp');
   return (tcp < 0 ? transports : transports.slice(0, tcp)) as readonly CandidateName[];
-}
-
-function endpointOf(address: string | undefined, port: number | undefined): Endpoint | undefined {
-  if (address === undefined || port === undefined) return undefined;
-  const folded = foldAddress(address);
-  return { address: folded, port, family: folded.includes(':') ? 6 : 4 };
 }
 
 /** Where a server listens, or undefined for paths. Node listens on `::` for both families unless told otherwise. */

@@ -91,8 +91,8 @@ export class Socket extends net.Socket {
   constructor(options?: SocketOptions) {
     const resolved = resolveOptions(options);
     super(options as net.SocketConstructorOpts);
-    this[kOptions] = resolved;
-    this[kGiven] = options;
+    if (resolved !== resolveOptions(undefined)) this[kOptions] = resolved;
+    if (options !== undefined && resolved === this[kOptions]) this[kGiven] = options;
     const { onread } = (options ?? {}) as { onread?: OnRead | null };
     if (onread != null) this[kOnRead] = onread;
   }
@@ -323,8 +323,11 @@ export const control = {
 
   /** Options given to connect() override those of the constructor; connect() of this library gives the same to both. */
   addOptions(socket: Socket, given: SmcOptions): ResolvedOptions {
-    if (socket[kGiven] !== given) socket[kOptions] = resolveOptions(given, socket[kOptions]);
-    return control.options(socket);
+    if (socket[kGiven] === given) return control.options(socket);
+    const before = control.options(socket);
+    const resolved = resolveOptions(given, before);
+    if (resolved !== before) socket[kOptions] = resolved;
+    return resolved;
   },
 
   setOptions(socket: Socket, options: ResolvedOptions): void {

@@ -4,7 +4,9 @@
 // Present on Node 20 to 26; checked once. A version that lacks something is a decline, not a crash.
 
 import net from 'node:net';
+import type { AcceptedConnection, Endpoint } from '../transport/backend.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { endpointOf, type NameInto } from '../transport/endpoint.js';
 
 interface NativeHandle {
   reading?: boolean;
@@ -76,18 +78,50 @@ export function moveServer(from: net.Socket, to: net.Socket): void {
   internals(from)._server = null;
 }
 
+type ClientHandle = NativeHandle & { getsockname?: NameInto; getpeername?: NameInto };
+
 /** The native handle of an accepted connection, before a socket is made of it. */
-export interface AcceptedHandle {
+export class AcceptedHandle implements AcceptedConnection {
   readonly fd: number;
-  readonly local: net.AddressInfo | undefined;
-  readonly remote: net.AddressInfo | undefined;
+  readonly #client: ClientHandle;
+  readonly #server: AcceptingServer;
+
+  constructor(client: ClientHandle, server: AcceptingServer) {
+    this.fd = client.fd ?? -1;
+    this.#client = client;
+    this.#server = server;
+  }
+
+  get local(): Endpoint | undefined {
+    return this.#name(this.#client.getsockname);
+  }
+
+  get remote(): Endpoint | undefined {
+    return this.#name(this.#client.getpeername);
+  }
+
   /** Options for the socket that is to own it: those node:net would use. */
-  readonly options: net.SocketConstructorOpts;
+  get options(): net.SocketConstructorOpts {
+    const { allowHalfOpen, pauseOnConnect, highWaterMark } = this.#server;
+    return {
+      handle: this.#client,
+      allowHalfOpen,
+      pauseOnCreate: pauseOnConnect,
+      readable: true,
+      writable: true,
+      readableHighWaterMark: highWaterMark,
+      writableHighWaterMark: highWaterMark,
+    } as net.SocketConstructorOpts;
+  }
+
+  #name(get: NameInto | undefined): Endpoint | undefined {
+    const out: Partial<net.AddressInfo> = {};
+    return get?.call(this.#client, out) === 0 ? endpointOf(out.address, out.port) : undefined;
+  }
 }
 
-type Name = (out: Partial<net.AddressInfo>) => number;
 interface AcceptingServer {
-  _handle: { onconnection?: (error: number, client?: NativeHandle & { getsockname?: Name; getpeername?: Name }) => void } | null;
+  _handle: { onconnection?: (error: number, client?: ClientHandle) => void } | null;
   _connections: number;
   maxConnections?: number | null;
   blockList?: unknown;
@@ -112,28 +146,7 @@ export function replaceAccept(server: net.Server, accept: (handle: AcceptedHandl
   handle.onconnection = function onconnection(error, client) {
     const full = accepting.maxConnections != null && accepting._connections >= accepting.maxConnections;
     if (error || client === undefined || full || accepting.blockList) return original.call(this, error, client);
-    const name = (get: Name | undefined) => {
-      const out: Partial<net.AddressInfo> = {};
-      return get?.call(client, out) === 0 ? (out as net.AddressInfo) : undefined;
-    };
-    accept({
-      fd: client.fd ?? -1,
-      get local() {
-        return name(client.getsockname);
-      },
-      get remote() {
-        return name(client.getpeername);
-      },
-      options: {
-        handle: client,
-        allowHalfOpen: accepting.allowHalfOpen,
-        pauseOnCreate: accepting.pauseOnConnect,
-        readable: true,
-        writable: true,
-        readableHighWaterMark: accepting.highWaterMark,
-        writableHighWaterMark: accepting.highWaterMark,
-      } as net.SocketConstructorOpts,
-    });
+    accept(new AcceptedHandle(client, accepting));
   };
   return true;
 }
