@@ -32,5 +32,14 @@ describe('worker threads', () => {
       // Three workers and the stranger: every connection the server had has closed.
       expect(peer.unread.filter((message) => message.is === 'closed').length).toBe(4);
     });
+
+    it(`may all end with a connection open: many of which each ${first} leave the process alone`, async () => {
+      const workers = 12;
+      const peer = new Peer('threads', { workers, bytes: 0, options: { transports: ['smcd'] }, first, all: true } satisfies ThreadsArgs);
+      expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
+      expect(of(peer, 'connected').length).toBe(workers);
+      expect((await peer.message('stranger'))['answer']).toBe('still there');
+      expect(peer.unread.filter((message) => message.is === 'closed').length).toBe(workers + 1);
+    });
   }
 });

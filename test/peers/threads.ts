@@ -12,8 +12,10 @@ export interface ThreadsArgs {
   readonly workers: number;
   readonly bytes: number;
   readonly options: SmcOptions;
-  /** What the first worker does: the same as the others, or wait to be terminated while its connection is open. */
+  /** What the first worker does: the same as the others, or go while its connection is open. */
   readonly first: 'exchanges' | 'is terminated' | 'exits';
+  /** Do all workers what the first one does? */
+  readonly all?: boolean;
 }
 
 interface Task {
@@ -22,11 +24,11 @@ interface Task {
   readonly args: ThreadsArgs;
 }
 
-async function work({ port, index, args: { bytes, options, first } }: Task): Promise<void> {
+async function work({ port, index, args: { bytes, options, first, all = false } }: Task): Promise<void> {
   const socket = connect({ ...options, port, host: '127.0.0.1', allowHalfOpen: true }) as Socket;
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
   parentPort?.postMessage({ connected: index, transport: transportOf(socket) });
-  if (index === 0 && first !== 'exchanges') {
+  if ((index === 0 || all) && first !== 'exchanges') {
     socket.write(payload(index, 1000));
     socket.resume();
     if (first === 'exits') setTimeout(() => process.exit(0), 50);
@@ -54,7 +56,7 @@ async function serve(given: ThreadsArgs): Promise<void> {
       const worker = new Worker(new URL(import.meta.url), { workerData: { port, index, args: given } satisfies Task });
       worker.on('message', (message: { connected?: number; transport?: string; echoed?: number; received?: number }) => {
         report(message.connected !== undefined ? 'connected' : 'echoed', message);
-        if (message.connected === 0 && given.first === 'is terminated') setTimeout(() => void worker.terminate(), 50);
+        if ((message.connected === 0 || given.all) && message.connected !== undefined && given.first === 'is terminated') setTimeout(() => void worker.terminate(), 50);
       });
       worker.on('error', (error) => report('failed', { message: String(error) }));
       return new Promise<void>((resolve) => void worker.once('exit', () => resolve()));

@@ -25,11 +25,7 @@ export interface NativeHub {
 
 /** What TypeScript can't reach. Numbers below 0 are -errno. */
 export interface Addon {
-  readonly Control: new (
-    fd: number,
-    listening: boolean,
-    callback: (message?: Buffer, descriptors?: number[]) => void,
-  ) => NativeControl;
+  readonly Control: new (fd: number, listening: boolean, callback: (message?: Buffer, descriptors?: number[]) => void) => NativeControl;
   readonly Hub: new (state: Int32Array, onNews: () => void) => NativeHub;
   createSegment(bytes: number): number;
   checkSegment(fd: number, bytes: number): number;

@@ -116,7 +116,8 @@ export class News {
     const first = this.#taken;
     this.#taken = count;
     // The peer may use a place again once its token is taken: so copied before that is said.
-    if (waiting > 1 && waiting <= TOKENS) for (let i = 0; i < waiting; i++) this.#copy[i] = this.#tokens[(first + i) & (TOKENS - 1)] as number;
+    if (waiting > 1 && waiting <= TOKENS)
+      for (let i = 0; i < waiting; i++) this.#copy[i] = this.#tokens[(first + i) & (TOKENS - 1)] as number;
     // pairs with Doorbell.pending: the cursors are read after this
     atomics.store(words, TAKEN, count);
     const overflow = atomics.load(words, OVERFLOW) !== 0 && atomics.exchange(words, OVERFLOW, 0) !== 0;

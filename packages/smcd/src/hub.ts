@@ -6,7 +6,21 @@ import type { BusyPoll } from '@smcjs/core/backend';
 import type { Addon, NativeHub } from './addon.js';
 
 /** Words shared with native/src/hub.cc, which has the same list. */
-const STATE = { turn: 0, activity: 1, mode: 2, windowMicros: 3, again: 4, sleeps: 5, wakes: 6, handshakes: 7, readyCount: 8, hot: 9, ready: 16, taken: 128, length: 128 + 4096 } as const;
+const STATE = {
+  turn: 0,
+  activity: 1,
+  mode: 2,
+  windowMicros: 3,
+  again: 4,
+  sleeps: 5,
+  wakes: 6,
+  handshakes: 7,
+  readyCount: 8,
+  hot: 9,
+  ready: 16,
+  taken: 128,
+  length: 128 + 4096,
+} as const;
 const MODE = { off: 0, auto: 1, fixed: 2 } as const;
 
 /**

@@ -66,7 +66,9 @@ export class LinkGroup implements ChannelOwner {
     this.#events = events;
     this.id = randomBytes(4).readUInt32LE();
     this.#peer = new PeerSegments(addon);
-    this.#own = new OwnSegments(addon, (id, elements, capacity, descriptor) => this.#send({ type: 'segment', id, elements, capacity }, [descriptor]));
+    this.#own = new OwnSegments(addon, (id, elements, capacity, descriptor) =>
+      this.#send({ type: 'segment', id, elements, capacity }, [descriptor]),
+    );
   }
 
   /**
@@ -243,7 +245,8 @@ export class LinkGroup implements ChannelOwner {
 
   #onHello(version: number, instance: Buffer, descriptors: readonly number[]): boolean {
     const [descriptor] = descriptors;
-    if (version !== PROTOCOL_VERSION || this.peerInstance !== undefined || descriptor === undefined || descriptors.length !== 1) return false;
+    if (version !== PROTOCOL_VERSION || this.peerInstance !== undefined || descriptor === undefined || descriptors.length !== 1)
+      return false;
     if (this.#addon.checkSegment(descriptor, DOORBELL_BYTES) !== 0) return false;
     const page = this.#addon.mapSegment(descriptor, DOORBELL_BYTES);
     if (typeof page === 'number') return false;

@@ -1,6 +1,14 @@
 // smcd-channel.ts - one connection of a link group: a ring of ours, a ring of the peer's, and a bit in each doorbell page.
 
-import { type BusyPoll, CONN_STATE, type Channel, type ChannelCounters, type ChannelSink, RingConsumer, RingProducer } from '@smcjs/core/backend';
+import {
+  type BusyPoll,
+  CONN_STATE,
+  type Channel,
+  type ChannelCounters,
+  type ChannelSink,
+  RingConsumer,
+  RingProducer,
+} from '@smcjs/core/backend';
 import type { Doorbell } from './doorbell.js';
 import type { Hub } from './hub.js';
 import type { Element } from './segment.js';

@@ -141,7 +141,14 @@ class SmcdClientOffer implements ClientOffer {
   readonly #options: ResolvedOptions;
   #done = false;
 
-  constructor(environment: SmcdEnvironment, group: LinkGroup, offer: Offer, server: Element, reservation: Reservation, options: ResolvedOptions) {
+  constructor(
+    environment: SmcdEnvironment,
+    group: LinkGroup,
+    offer: Offer,
+    server: Element,
+    reservation: Reservation,
+    options: ResolvedOptions,
+  ) {
     this.#options = options;
     this.#environment = environment;
     this.#group = group;

@@ -7,7 +7,16 @@ import { randomBytes } from 'node:crypto';
 import { acceptConfirmOf, type ClcAcceptConfirm, type ClcProposal, isProposalOf, matches, proposalOf } from '../clc/index.js';
 import type { ResolvedOptions } from '../options.js';
 import { allocateShared, type RingMemory } from '../ring/layout.js';
-import type { AcceptedConnection, Backend, ClientAttempt, ClientOffer, Endpoint, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import type {
+  AcceptedConnection,
+  Backend,
+  ClientAttempt,
+  ClientOffer,
+  Endpoint,
+  ListenEndpoint,
+  Registration,
+  ServerOffer,
+} from '../transport/backend.js';
 import type { Channel } from '../transport/channel.js';
 import { DECISION, decide } from '../transport/decision.js';
 import { type Decline, decline } from '../transport/decline.js';

@@ -47,7 +47,7 @@ export class RingConsumer {
     const producer = load(this.#words, WORD.producerCursor);
     const bytes = (producer - this.#cursor) >>> 0;
     // A cursor may neither pass the capacity nor go back behind what was already seen.
-    if (bytes > this.capacity - this.unannounced || bytes < ((this.#producer - this.#cursor) >>> 0)) {
+    if (bytes > this.capacity - this.unannounced || bytes < (this.#producer - this.#cursor) >>> 0) {
       this.violated = true;
       return 0;
     }

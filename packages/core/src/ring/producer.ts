@@ -43,7 +43,7 @@ export class RingProducer {
     // pairs with RingConsumer.publish: bytes before this cursor have been read and may be overwritten
     const consumer = load(this.#words, WORD.consumerCursor);
     const used = (this.#cursor - consumer) >>> 0;
-    if (used > this.capacity || used > ((this.#cursor - this.#consumer) >>> 0)) {
+    if (used > this.capacity || used > (this.#cursor - this.#consumer) >>> 0) {
       this.violated = true;
       return 0;
     }
@@ -81,7 +81,7 @@ export class RingProducer {
   write(source: Uint8Array, start = 0): number {
     const wanted = source.length - start;
     const free = this.space(wanted);
-    const length = wanted < free ? wanted : free;
+    const length = Math.min(wanted, free);
     if (length === 0) return 0;
     const chunk = length === source.length ? source : source.subarray(start, start + length);
     this.copyIn(chunk, this.#cursor & this.#mask);

@@ -55,7 +55,8 @@ export class RecordWriter {
       throw new SmcError('ERR_SMC_RECORD_TOO_LARGE', `a record of ${length} bytes; this ring takes up to ${this.maxRecord}`);
     }
     const ring = this.#ring;
-    if ((ring.cursor & 3) !== 0) throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been written as a byte stream: no record can start here');
+    if ((ring.cursor & 3) !== 0)
+      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been written as a byte stream: no record can start here');
     const bytes = framed(length);
     let at = ring.claim(bytes);
     if (at < 0) {
@@ -102,7 +103,8 @@ export class RecordReader {
   receive(handler: (bytes: Uint8Array, offset: number, length: number) => void, limit = Number.MAX_SAFE_INTEGER): number {
     const ring = this.#ring;
     const available = ring.available();
-    if ((ring.offset & 3) !== 0) throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been read as a byte stream: no record starts here');
+    if ((ring.offset & 3) !== 0)
+      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been read as a byte stream: no record starts here');
     let done = 0; // bytes looked at in this call
     let count = 0;
     // One copy for the whole batch: copying record by record cost three times as much at 1 KiB.

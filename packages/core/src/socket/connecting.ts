@@ -20,7 +20,9 @@ type Connect = NormalizedConnect['options'];
 
 const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
-const OUT_OF_REACH = CANDIDATES.map((name) => decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it'));
+const OUT_OF_REACH = CANDIDATES.map((name) =>
+  decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it'),
+);
 const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
 
 /** Connects `socket`; `plain` is connect() of net.Socket. */
@@ -33,7 +35,11 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   }
   const port = Number(options.port);
   const outOfReach =
-    Boolean(options.path) || !(port > 0 && port < 65536) || hasHandle(socket) || options.localAddress !== undefined || options.localPort !== undefined;
+    Boolean(options.path) ||
+    !(port > 0 && port < 65536) ||
+    hasHandle(socket) ||
+    options.localAddress !== undefined ||
+    options.localPort !== undefined;
   const toPlain = (declines: readonly Decline[]) => {
     plain(...args);
     return settlePlain(socket, own, declines);
@@ -107,7 +113,9 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       socket.emit('lookup', error, undefined, undefined, host);
       return void socket.destroy(error);
     }
-    const addresses = Array.isArray(found) ? (found as dns.LookupAddress[]) : [{ address: found as string, family: foundFamily ?? net.isIP(found as string) }];
+    const addresses = Array.isArray(found)
+      ? (found as dns.LookupAddress[])
+      : [{ address: found as string, family: foundFamily ?? net.isIP(found as string) }];
     tryAddresses(addresses);
   });
 
@@ -122,7 +130,11 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
       control.setConnecting(socket, false);
       plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay });
-      settlePlain(socket, own, declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+      settlePlain(
+        socket,
+        own,
+        declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')),
+      );
       return;
     }
     if (family === 0) for (const { address, family: kind } of addresses) socket.emit('lookup', null, address, kind, host);
@@ -131,7 +143,8 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
 }
 
 /** As net.isIP; the usual IPv4 address without its pattern, which takes milliseconds to compile when first used. */
-const ipFamily = (host: string): number => (/^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(host) ? 4 : host.includes(':') ? net.isIP(host) : 0);
+const ipFamily = (host: string): number =>
+  /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(host) ? 4 : host.includes(':') ? net.isIP(host) : 0;
 
 const endpoint = ({ address, family }: dns.LookupAddress, port: number): Endpoint => {
   const folded = foldAddress(address);
@@ -180,7 +193,9 @@ class Connecting {
     if (to === undefined) return void this.#socket.destroy(this.#error());
     const found = this.#first.length > 0 ? this.#first : findAttempts(this.#own, to);
     this.#first = [];
-    const abandon = () => found.forEach(({ attempt }) => attempt.abandon('other'));
+    const abandon = () => {
+      for (const { attempt } of found) attempt.abandon('other');
+    };
     const fd = found.find(({ attempt }) => attempt.fd !== undefined)?.attempt.fd;
     // manualStart: a descriptor that is not connected yet must not be read.
     const adopted = { fd, manualStart: true, readable: true, writable: true } as net.SocketConstructorOpts;
@@ -212,7 +227,9 @@ class Connecting {
     inner.once('connect', () => {
       inner.off('error', failed);
       if (found.length === 0) return this.#settle(inner, undefined);
-      const handshake = new ClientRendezvous(found, inner, this.#own, (outcome) => control.inScope(this.#socket, () => this.#settle(inner, outcome)));
+      const handshake = new ClientRendezvous(found, inner, this.#own, (outcome) =>
+        control.inScope(this.#socket, () => this.#settle(inner, outcome)),
+      );
       control.setAbort(this.#socket, () => handshake.abort());
       handshake.start();
     });

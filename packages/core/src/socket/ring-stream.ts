@@ -7,6 +7,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { SmcError, systemError } from '../errors.js';
 import { CONN_STATE } from '../ring/layout.js';
 import type { Channel, ChannelSink } from '../transport/channel.js';
+import { ReceiveMemory } from './receive-memory.js';
 
 /** The socket, as the stream needs it. */
 export interface StreamOwner {
@@ -40,7 +41,6 @@ const EAGER_WRITES = 8;
 const BATCH_BYTES = 16 * 1024;
 /** A large write is published piece by piece, so that the peer reads while we copy. */
 const PIECE_BYTES = 64 * 1024;
-const SLAB_BYTES = 256 * 1024;
 
 /** Streams with written but unpublished bytes; a process that exits publishes them, as the kernel would have sent them. */
 const unflushed = new Set<RingStream>();
@@ -78,8 +78,7 @@ export class RingStream implements ChannelSink {
   #written = 0;
   #done: Done | undefined;
   #blocked = false;
-  #slab: Buffer | undefined;
-  #slabUsed = 0;
+  readonly #memory = new ReceiveMemory();
   readonly #flush = () => {
     this.#scheduled = false;
     unflushed.delete(this);
@@ -358,7 +357,7 @@ export class RingStream implements ChannelSink {
 
   #deliver(available: number): number {
     const bytes = Math.min(available, MAX_CHUNK);
-    const chunk = this.#take(bytes);
+    const chunk = this.#memory.take(bytes);
     this.channel.rx.copy(chunk, 0, bytes);
     this.#release(bytes);
     if (!this.#socket.push(chunk)) this.#wanted = false;
@@ -382,22 +381,6 @@ export class RingStream implements ChannelSink {
     if (rx.publish()) this.channel.notify();
   }
 
-  /**
-   * Private memory for one chunk. Small ones come from Node's pool; middle ones share a slab; large ones stand alone, so
-   * that keeping one does not keep others.
-   */
-  #take(bytes: number): Buffer {
-    if (bytes <= 4096) return Buffer.allocUnsafe(bytes);
-    if (bytes >= SLAB_BYTES / 2) return Buffer.allocUnsafeSlow(bytes);
-    if (this.#slab === undefined || this.#slabUsed + bytes > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#slabUsed = 0;
-    }
-    const chunk = this.#slab.subarray(this.#slabUsed, this.#slabUsed + bytes);
-    this.#slabUsed += (bytes + 7) & ~7;
-    return chunk;
-  }
-
   // ---- ending
 
   violation(what: string): void {
@@ -418,7 +401,6 @@ export class RingStream implements ChannelSink {
     this.channel.close();
     this.#pending = [];
     this.#current = undefined;
-    this.#slab = undefined;
     if (this.#done !== undefined) process.nextTick(() => this.#finishWrite(systemError('ECANCELED', 'write')));
     this.reader?.();
     this.writer?.();

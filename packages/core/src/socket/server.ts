@@ -79,7 +79,8 @@ export class Server extends net.Server {
     // In our order of preference: that is how an accepted connection is looked for.
     for (const name of wanted) {
       const found = usableBackend(name);
-      const result = 'reason' in found ? found : endpoint === undefined ? decline(name, 'path', 'not-tcp') : found.register(endpoint, this.#own);
+      const result =
+        'reason' in found ? found : endpoint === undefined ? decline(name, 'path', 'not-tcp') : found.register(endpoint, this.#own);
       if ('reason' in result) declines.push(result);
       else {
         this.#registrations.push(result);
@@ -154,7 +155,11 @@ export class Server extends net.Server {
     accepted.allowHalfOpen = true;
     const socket = new Socket(this.#socketOptions);
     control.setOptions(socket, this.#own);
-    control.undecided(socket, undefined, root.runInAsyncScope(() => new AsyncResource('SMCSOCKET')));
+    control.undecided(
+      socket,
+      undefined,
+      root.runInAsyncScope(() => new AsyncResource('SMCSOCKET')),
+    );
     control.setInner(socket, accepted);
     const others = this.#declines.concat(
       [...this.#registered].filter((other) => other !== name).map((other) => decline(other, 'peer', 'peer-not-smc')),

@@ -70,6 +70,7 @@ interface Base {
 const base = net.Socket.prototype as unknown as Base;
 
 /** Members of net.Socket that are there but not declared. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has it
 export interface Socket {
   /** Activity: restarts the idle timer. */
   _unrefTimer(): void;
@@ -308,14 +309,23 @@ function overrideGetter(name: string, get: (state: State, socket: Socket, base: 
 }
 
 overrideGetter('bytesRead', ({ stream, clc }, _socket, inherited) => stream?.bytesRead ?? Math.max(0, (inherited() as number) - clc.read));
-overrideGetter('_bytesDispatched', ({ stream, clc }, _socket, inherited) => stream?.bytesWritten ?? Math.max(0, (inherited() as number) - clc.written));
+overrideGetter(
+  '_bytesDispatched',
+  ({ stream, clc }, _socket, inherited) => stream?.bytesWritten ?? Math.max(0, (inherited() as number) - clc.written),
+);
 overrideGetter('bytesWritten', ({ stream, clc }, socket, inherited) => {
-  if (stream !== undefined) return stream.bytesWritten + (socket.destroyed ? 0 : stream.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []));
+  if (stream !== undefined)
+    return (
+      stream.bytesWritten +
+      (socket.destroyed ? 0 : stream.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []))
+    );
   const bytes = inherited() as number | undefined;
   return bytes === undefined ? bytes : Math.max(0, bytes - clc.written);
 });
 overrideGetter('pending', ({ phase }, socket, inherited) => (phase === 'ring' ? socket.destroyed : inherited()));
-overrideGetter('bufferSize', ({ phase }, socket, inherited) => (phase === 'ring' && !socket.destroyed ? socket.writableLength : inherited()));
+overrideGetter('bufferSize', ({ phase }, socket, inherited) =>
+  phase === 'ring' && !socket.destroyed ? socket.writableLength : inherited(),
+);
 
 /** What modules of this directory do to a socket and users can't. */
 export const control = {
@@ -410,4 +420,3 @@ export const control = {
     inner.resume();
   },
 };
-

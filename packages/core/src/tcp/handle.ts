@@ -38,7 +38,9 @@ export function missingInternals(transport: TransportName): Decline | undefined 
     kReinitializeHandle === undefined || typeof prototype[kReinitializeHandle] !== 'function' ? 'kReinitializeHandle' : '',
     typeof prototype._undestroy === 'function' ? '' : '_undestroy',
   ].filter((name) => name !== '');
-  return lacking.length === 0 ? undefined : decline(transport, 'local', 'node-internals', `Node ${process.version} lacks ${lacking.join(', ')}`);
+  return lacking.length === 0
+    ? undefined
+    : decline(transport, 'local', 'node-internals', `Node ${process.version} lacks ${lacking.join(', ')}`);
 }
 
 /** Descriptor of a socket's TCP connection; -1 where there is none to be had. */

@@ -15,7 +15,10 @@ const found = new Map<CandidateName, Found>([['memory', memory()]]);
 async function find(name: keyof typeof PACKAGES): Promise<Found> {
   try {
     const module: unknown = await import(PACKAGES[name]);
-    return (module as Record<string, () => Backend>)[name]?.() ?? decline(name, 'local', 'not-installed', `${PACKAGES[name]} exports no ${name}()`);
+    return (
+      (module as Record<string, () => Backend>)[name]?.() ??
+      decline(name, 'local', 'not-installed', `${PACKAGES[name]} exports no ${name}()`)
+    );
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${PACKAGES[name]}'`)) return decline(name, 'local', 'not-installed');

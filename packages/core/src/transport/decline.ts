@@ -18,14 +18,26 @@ interface ReasonRow {
 
 /** All reasons. The key is stable and what programs match; the text may be improved. */
 export const REASONS = {
-  'no-memory': { code: 0x01010000, text: 'memory for the ring could not be had', hint: 'raise the memory limit or lower ringSize (SMC_RING_SIZE)' },
-  'timeout-confirm-link': { code: 0x02010000, text: 'the peer did not answer CONFIRM LINK in time', hint: 'check that the peer runs and that RDMA traffic passes' },
+  'no-memory': {
+    code: 0x01010000,
+    text: 'memory for the ring could not be had',
+    hint: 'raise the memory limit or lower ringSize (SMC_RING_SIZE)',
+  },
+  'timeout-confirm-link': {
+    code: 0x02010000,
+    text: 'the peer did not answer CONFIRM LINK in time',
+    hint: 'check that the peer runs and that RDMA traffic passes',
+  },
   configuration: { code: 0x03000000, text: 'excluded by configuration', hint: 'add it to the transports option (SMC_TRANSPORTS)' },
   'peer-not-smc': { code: 0x03010000, text: 'the peer does not speak SMC', hint: 'use this library, or a kernel with SMC, at both ends' },
   'no-device': { code: 0x03030000, text: 'no device for SMC-D or SMC-R', hint: 'see probe() for what is missing' },
   'no-smcd': { code: 0x03030001, text: 'SMC-D cannot be used here', hint: 'see detail; install @smcjs/smcd on Linux' },
   'no-smcr': { code: 0x03030002, text: 'SMC-R cannot be used here', hint: 'an RDMA device and libibverbs are needed' },
-  'modes-differ': { code: 0x03040000, text: 'the two sides have no transport in common', hint: 'compare the transports option of both sides' },
+  'modes-differ': {
+    code: 0x03040000,
+    text: 'the two sides have no transport in common',
+    hint: 'compare the transports option of both sides',
+  },
   version: { code: 0x030c0000, text: 'the versions of the two sides do not fit', hint: 'use the same major version at both ends' },
   'too-many-connections': { code: 0x030d0000, text: 'the link group has no free element', hint: 'close connections or raise the limit' },
   'out-of-sync': { code: 0x04000000, text: 'the two sides disagree about their link group', hint: 'connect again' },
@@ -35,16 +47,36 @@ export const REASONS = {
   'no-addon': { code: 0x0a020000, text: 'the native addon could not be loaded', hint: 'detail lists every attempt' },
   'unsupported-os': { code: 0x0a030000, text: 'this operating system is not supported', hint: 'Linux is needed' },
   'old-kernel': { code: 0x0a040000, text: 'the kernel lacks a needed feature', hint: 'Linux 5.6 or newer is needed' },
-  permission: { code: 0x0a050000, text: 'the permission model or a sandbox forbids it', hint: 'run with --allow-addons and file access to the runtime directory' },
-  'runtime-dir': { code: 0x0a060000, text: 'there is no runtime directory that can be trusted', hint: 'set SMC_RUNTIME_DIR to a directory of yours with mode 0700' },
-  'no-marker': { code: 0x0a070000, text: 'nobody at that address and port speaks SMC', hint: 'the server must listen with this library on the same host' },
-  'no-offer': { code: 0x0a080000, text: 'the listener did not offer SMC in time', hint: 'a plain listener shares the port, or the server is stopped; see discoveryWait' },
+  permission: {
+    code: 0x0a050000,
+    text: 'the permission model or a sandbox forbids it',
+    hint: 'run with --allow-addons and file access to the runtime directory',
+  },
+  'runtime-dir': {
+    code: 0x0a060000,
+    text: 'there is no runtime directory that can be trusted',
+    hint: 'set SMC_RUNTIME_DIR to a directory of yours with mode 0700',
+  },
+  'no-marker': {
+    code: 0x0a070000,
+    text: 'nobody at that address and port speaks SMC',
+    hint: 'the server must listen with this library on the same host',
+  },
+  'no-offer': {
+    code: 0x0a080000,
+    text: 'the listener did not offer SMC in time',
+    hint: 'a plain listener shares the port, or the server is stopped; see discoveryWait',
+  },
   'foreign-user': { code: 0x0a090000, text: 'the peer runs as another user', hint: 'run both ends as the same user' },
   'not-same-host': { code: 0x0a0a0000, text: 'the two ends are not on the same host or in the same event loop', hint: '' },
   'not-preferred': { code: 0x0a0b0000, text: 'a transport the server prefers was usable', hint: "order the server's transports option" },
   'node-internals': { code: 0x0a0c0000, text: 'this Node version lacks an internal the socket needs', hint: 'use Node 20, 22, 24 or 26' },
   timeout: { code: 0x0a0d0000, text: 'the handshake took too long', hint: 'is the peer stopped or overloaded?' },
-  'peer-violation': { code: 0x0a0e0000, text: 'the peer broke the protocol of the handshake', hint: 'something else listens there, or the peer is hostile' },
+  'peer-violation': {
+    code: 0x0a0e0000,
+    text: 'the peer broke the protocol of the handshake',
+    hint: 'something else listens there, or the peer is hostile',
+  },
   'not-tcp': { code: 0x0a0f0000, text: 'not a TCP connection', hint: 'paths and pipes always use the operating system' },
 } as const satisfies Record<string, ReasonRow>;
 
