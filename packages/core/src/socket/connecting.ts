@@ -13,7 +13,8 @@ import { foldAddress } from '../transport/endpoint.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
 import { type Attempt, ClientRendezvous, type Outcome } from './client-rendezvous.js';
-import { control, type Socket } from './socket.js';
+import type { Socket } from './socket.js';
+import { control } from './socket-state.js';
 
 type Plain = (...args: unknown[]) => Socket;
 type Connect = NormalizedConnect['options'];

@@ -13,7 +13,8 @@ import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
 import { endpointOf } from '../transport/endpoint.js';
 import { ServerRendezvous } from './server-rendezvous.js';
-import { control, Socket } from './socket.js';
+import { Socket } from './socket.js';
+import { control } from './socket-state.js';
 
 type ConnectionListener = (socket: Socket) => void;
 type CandidateName = Exclude<TransportName, 'tcp'>;

@@ -8,33 +8,14 @@
 // The base constructor calls `read(0)` and setters before fields of a subclass exist: hence one optional property that
 // holds everything of ours, and absent means plain.
 
-import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
-import { type BusyPoll, type ResolvedOptions, resolveOptions, type SmcOptions } from '../options.js';
-import type { Channel } from '../transport/channel.js';
+import { type BusyPoll, type ResolvedOptions, resolveOptions } from '../options.js';
 import type { Decline, TransportName } from '../transport/decline.js';
-import { moveHandle, moveServer } from '../tcp/handle.js';
-import type { ConnectOptions, SocketOptions } from './arguments.js';
+import type { SocketOptions } from './arguments.js';
 import { connectSocket } from './connecting.js';
-import { type OnRead, RingStream, type WriteRequest } from './ring-stream.js';
+import type { OnRead, WriteRequest } from './ring-stream.js';
 import { RingSurface } from './ring-surface.js';
-
-/** What a socket has beyond a net.Socket once it is more than plain. */
-interface State {
-  phase: 'undecided' | 'ring' | 'tcp';
-  /** The plain socket that carries the handshake, then guards the ring. */
-  inner: net.Socket | undefined;
-  /** Ends the handshake in progress when the user destroys the socket. */
-  abort: (() => void) | undefined;
-  stream: RingStream | undefined;
-  surface: RingSurface | undefined;
-  sockname: net.AddressInfo | Record<string, never>;
-  /** Bytes of CLC that went over the handle before it became this socket's. */
-  clc: { read: number; written: number };
-  unref: boolean;
-  /** The asynchronous context of what the socket emits. */
-  readonly scope: AsyncResource;
-}
+import { kDeclines, kGiven, kOnRead, kOptions, kState, type State } from './socket-state.js';
 
 /** What `socket.stats()` tells. */
 export interface SocketStats {
@@ -47,12 +28,6 @@ export interface SocketStats {
   readonly doorbells?: number;
   readonly notifications?: number;
 }
-
-const kState = Symbol('smc.state');
-const kOptions = Symbol('smc.options');
-const kGiven = Symbol('smc.given');
-const kOnRead = Symbol('smc.onread');
-const kDeclines = Symbol('smc.declines');
 
 type Callback = (error?: Error | null) => void;
 type Chunks = WriteRequest[];
@@ -70,7 +45,6 @@ interface Base {
 const base = net.Socket.prototype as unknown as Base;
 
 /** Members of net.Socket that are there but not declared. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has it
 export interface Socket {
   /** Activity: restarts the idle timer. */
   _unrefTimer(): void;
@@ -81,6 +55,7 @@ export interface Socket {
  * holds; what is added is documented at each member. Emits 'transport' with the transport's name once it is known, before
  * 'connect'.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has what the interface declares
 export class Socket extends net.Socket {
   declare [kState]?: State | undefined;
   declare [kOptions]?: ResolvedOptions;
@@ -326,97 +301,3 @@ overrideGetter('pending', ({ phase }, socket, inherited) => (phase === 'ring' ? 
 overrideGetter('bufferSize', ({ phase }, socket, inherited) =>
   phase === 'ring' && !socket.destroyed ? socket.writableLength : inherited(),
 );
-
-/** What modules of this directory do to a socket and users can't. */
-export const control = {
-  options: (socket: Socket): ResolvedOptions => socket[kOptions] ?? resolveOptions(undefined),
-
-  /** Options given to connect() override those of the constructor; connect() of this library gives the same to both. */
-  addOptions(socket: Socket, given: SmcOptions): ResolvedOptions {
-    if (socket[kGiven] === given) return control.options(socket);
-    const before = control.options(socket);
-    const resolved = resolveOptions(given, before);
-    if (resolved !== before) socket[kOptions] = resolved;
-    return resolved;
-  },
-
-  setOptions(socket: Socket, options: ResolvedOptions): void {
-    socket[kOptions] = options;
-  },
-
-  setConnecting(socket: Socket, connecting: boolean): void {
-    (socket as { connecting: boolean }).connecting = connecting;
-  },
-
-  /** No handle from now on, until {@link toRing} or {@link toTcp}. */
-  undecided(socket: Socket, options: ConnectOptions | undefined, scope = new AsyncResource('SMCSOCKET')): void {
-    const { onread } = (options ?? {}) as { onread?: OnRead | null };
-    if (onread != null) socket[kOnRead] = onread;
-    socket[kState] = {
-      phase: 'undecided',
-      inner: undefined,
-      abort: undefined,
-      stream: undefined,
-      surface: undefined,
-      sockname: {},
-      clc: { read: 0, written: 0 },
-      unref: false,
-      scope,
-    };
-  },
-
-  setInner(socket: Socket, inner: net.Socket | undefined): void {
-    const state = socket[kState];
-    if (state === undefined) return;
-    state.inner = inner;
-    if (state.unref) inner?.unref();
-  },
-
-  setAbort(socket: Socket, abort: (() => void) | undefined): void {
-    const state = socket[kState];
-    if (state !== undefined) state.abort = abort;
-  },
-
-  /** Runs what emits on the socket in its own asynchronous context. */
-  inScope(socket: Socket, run: () => void): void {
-    const scope = socket[kState]?.scope;
-    if (scope === undefined) run();
-    else scope.runInAsyncScope(run);
-  },
-
-  setDeclines(socket: Socket, declines: readonly Decline[]): void {
-    socket[kDeclines] = declines;
-  },
-
-  /** The connection is TCP: the inner socket's handle becomes this socket's, and `rest` its first bytes. */
-  toTcp(socket: Socket, inner: net.Socket, rest: Buffer): void {
-    const state = socket[kState] as State;
-    state.clc = { read: inner.bytesRead - rest.length, written: inner.bytesWritten };
-    state.phase = 'tcp';
-    state.inner = state.abort = undefined;
-    moveServer(inner, socket);
-    moveHandle(inner, socket);
-    if (state.unref) socket.unref();
-    if (rest.length > 0) socket.push(rest);
-  },
-
-  /** The connection is a ring, guarded by the inner socket. */
-  toRing(socket: Socket, inner: net.Socket, channel: Channel): void {
-    const state = socket[kState] as State;
-    const own = socket as unknown as { _peername: unknown };
-    own._peername = { address: inner.remoteAddress, port: inner.remotePort, family: inner.remoteFamily };
-    state.sockname = inner.address();
-    state.phase = 'ring';
-    state.inner = inner;
-    state.abort = undefined;
-    moveServer(inner, socket);
-    const stream = new RingStream(socket, channel, socket[kOnRead], state.scope);
-    state.stream = stream;
-    channel.setBusyPoll(control.options(socket).busyPoll);
-    inner.on('data', () => stream.violation('byte on the idle TCP connection'));
-    inner.on('end', () => stream.onGuardClosed(false));
-    inner.on('error', (error: NodeJS.ErrnoException) => stream.onGuardClosed(error.code === 'ECONNRESET'));
-    inner.on('close', () => stream.onGuardClosed(false));
-    inner.resume();
-  },
-};
