@@ -22,7 +22,12 @@ export function addressing(t: TransportCase): void {
 
     it('are unknown before connecting', () => {
       const socket = new t.client.api.Socket({ ...t.client.options });
-      expect([socket.remoteAddress, socket.remotePort, socket.localAddress, socket.localPort]).toEqual([undefined, undefined, undefined, undefined]);
+      expect([socket.remoteAddress, socket.remotePort, socket.localAddress, socket.localPort]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+      ]);
       expect(socket.address()).toEqual({});
       socket.destroy();
     });

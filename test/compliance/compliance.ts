@@ -10,6 +10,7 @@ import { destroying } from './destroying.js';
 import { ending } from './ending.js';
 import { httpOver } from './http.js';
 import { layers } from './layers.js';
+import { onread } from './onread.js';
 import { options } from './options.js';
 import { pressure } from './pressure.js';
 import { processes } from './process.js';
@@ -26,6 +27,7 @@ const THEMES = [
   data,
   writing,
   reading,
+  onread,
   pressure,
   ending,
   destroying,

@@ -40,7 +40,7 @@ export function context(t: TransportCase): void {
       expect(seen).toEqual(['listening']);
     });
 
-    it('of what an accepted socket emits is nobody else\'s', async () => {
+    it("of what an accepted socket emits is nobody else's", async () => {
       const server = createServer(t);
       const port = await storage.run('listening', () => listen(server));
       let seen: Record<string, string | undefined> = {};
@@ -66,7 +66,10 @@ export function context(t: TransportCase): void {
       storage.run('large', () => client.write(Buffer.alloc(t.capacity + 1_000_000), note('large')));
       storage.run('reading', () => accepted.resume());
       await until(() => seen.length === 2);
-      expect(seen).toEqual([['small', 'small'], ['large', 'large']]);
+      expect(seen).toEqual([
+        ['small', 'small'],
+        ['large', 'large'],
+      ]);
     });
 
     it('of one connection is never that of another', async () => {

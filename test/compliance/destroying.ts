@@ -94,7 +94,10 @@ export function destroying(t: TransportCase): void {
       accepted.resume();
       client.destroy(Object.assign(new Error('mine'), { code: 'MINE' }));
       await Promise.all(closed);
-      expect(seen).toEqual([['error MINE', 'close true'], ['end', 'finish', 'close false']]);
+      expect(seen).toEqual([
+        ['error MINE', 'close true'],
+        ['end', 'finish', 'close false'],
+      ]);
     });
 
     it('closes a connection that is half closed by itself', async () => {
@@ -181,7 +184,12 @@ export function destroying(t: TransportCase): void {
       const { server, port } = await listening(t);
       const gone: Promise<unknown>[] = [];
       server.on('connection', (socket: Socket) => {
-        gone.push(event(socket.on('error', () => {}), 'close'));
+        gone.push(
+          event(
+            socket.on('error', () => {}),
+            'close',
+          ),
+        );
         socket.destroy();
       });
       const client = dial(t, port).on('error', () => {});

@@ -37,7 +37,11 @@ describe('falling back', () => {
     const t: TransportCase = { name: '', client: ours('memory', {}), server: ours('memory', {}), capacity: 0 };
     const { client, accepted } = await open(t);
     for (const socket of [client, accepted]) {
-      expect(declinesOf(socket).map((decline) => decline.transport).sort()).toEqual(['smcd', 'smcr', 'tcp']);
+      expect(
+        declinesOf(socket)
+          .map((decline) => decline.transport)
+          .sort(),
+      ).toEqual(['smcd', 'smcr', 'tcp']);
     }
   });
 
@@ -69,7 +73,12 @@ describe('falling back', () => {
   });
 
   it("keeps a server with fallback 'error' from being given a plain client", async () => {
-    const t: TransportCase = { name: '', client: plain, server: ours('tcp', { transports: ['smcd'], fallback: 'error' }), capacity: KERNEL };
+    const t: TransportCase = {
+      name: '',
+      client: plain,
+      server: ours('tcp', { transports: ['smcd'], fallback: 'error' }),
+      capacity: KERNEL,
+    };
     const { server, port } = await listening(t);
     const seen = record(server, ['connection']);
     const client = dial(t, port).on('error', () => {});
@@ -94,7 +103,12 @@ describe('falling back', () => {
       [['smcd', 'tcp'], ['memory', 'smcd', 'tcp'], 'smcd'],
       [['tcp', 'smcd'], ['tcp', 'smcd'], 'tcp'],
     ] as const) {
-      const t: TransportCase = { name: '', client: ours(expected, { transports: client }), server: ours(expected, { transports: server }), capacity: 0 };
+      const t: TransportCase = {
+        name: '',
+        client: ours(expected, { transports: client }),
+        server: ours(expected, { transports: server }),
+        capacity: 0,
+      };
       const { port, server: listener } = await listening(t);
       const accepting = accept(listener);
       const dialed = dial(t, port);

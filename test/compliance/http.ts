@@ -103,7 +103,13 @@ export function httpOver(t: TransportCase): void {
 
     it('asks before it sends with Expect: 100-continue', async () => {
       const w = await web(t, async (request, response) => response.end(await collect(request)));
-      const request = http.request({ host: '127.0.0.1', port: w.port, agent: w.agent, method: 'POST', headers: { expect: '100-continue', 'content-length': 4 } });
+      const request = http.request({
+        host: '127.0.0.1',
+        port: w.port,
+        agent: w.agent,
+        method: 'POST',
+        headers: { expect: '100-continue', 'content-length': 4 },
+      });
       request.flushHeaders();
       await event(request, 'continue');
       request.end('body');
@@ -124,7 +130,12 @@ export function httpOver(t: TransportCase): void {
           socket.pipe(socket);
         },
       );
-      const request = http.request({ host: '127.0.0.1', port: w.port, agent: w.agent, headers: { connection: 'Upgrade', upgrade: 'echo' } });
+      const request = http.request({
+        host: '127.0.0.1',
+        port: w.port,
+        agent: w.agent,
+        headers: { connection: 'Upgrade', upgrade: 'echo' },
+      });
       request.end();
       const [, socket, head] = (await event(request, 'upgrade')) as [unknown, Socket, Buffer];
       if (head.length > 0) socket.unshift(head);
@@ -185,9 +196,12 @@ export function httpOver(t: TransportCase): void {
       plain.listen(0, '127.0.0.1');
       await event(plain, 'listening');
       const { port } = plain.address() as AddressInfo;
-      const answer = await ask({ port, agent: new http.Agent(), sockets: [] }, {
-        createConnection: () => t.client.api.connect({ port, host: '127.0.0.1', ...t.client.options, transports: ['tcp'] }),
-      });
+      const answer = await ask(
+        { port, agent: new http.Agent(), sockets: [] },
+        {
+          createConnection: () => t.client.api.connect({ port, host: '127.0.0.1', ...t.client.options, transports: ['tcp'] }),
+        },
+      );
       expect(answer.body.toString()).toBe('plain');
       plain.closeAllConnections();
       await new Promise((resolve) => plain.close(resolve));

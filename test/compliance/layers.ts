@@ -25,7 +25,12 @@ async function secure(client: Socket, accepted: Socket): Promise<Secured> {
       secureContext: context,
       pskCallback: (_socket: tls.TLSSocket, _identity: string) => KEY,
     } as tls.TLSSocketOptions),
-    client: tls.connect({ ...PSK, socket: client, pskCallback: () => ({ psk: KEY, identity: 'me' }), checkServerIdentity: () => undefined }),
+    client: tls.connect({
+      ...PSK,
+      socket: client,
+      pskCallback: () => ({ psk: KEY, identity: 'me' }),
+      checkServerIdentity: () => undefined,
+    }),
   };
   await Promise.all([event(secured.client, 'secureConnect'), event(secured.server, 'secure')]);
   return secured;
@@ -57,7 +62,12 @@ export function layers(t: TransportCase): void {
       const { server, port } = await listening(t);
       const accepting = accept(server);
       const client = dial(t, port);
-      const securing = tls.connect({ ...PSK, socket: client, pskCallback: () => ({ psk: KEY, identity: 'me' }), checkServerIdentity: () => undefined });
+      const securing = tls.connect({
+        ...PSK,
+        socket: client,
+        pskCallback: () => ({ psk: KEY, identity: 'me' }),
+        checkServerIdentity: () => undefined,
+      });
       const connected = event(securing, 'secureConnect');
       const serverSide = new tls.TLSSocket(await accepting, {
         ...PSK,
@@ -74,7 +84,12 @@ export function layers(t: TransportCase): void {
       const { server, port } = await listening(t);
       const secureServer = tls.createServer({ ...PSK, pskCallback: () => KEY }, (socket) => socket.end('served'));
       server.on('connection', (socket) => secureServer.emit('connection', socket));
-      const client = tls.connect({ ...PSK, socket: dial(t, port), pskCallback: () => ({ psk: KEY, identity: 'me' }), checkServerIdentity: () => undefined });
+      const client = tls.connect({
+        ...PSK,
+        socket: dial(t, port),
+        pskCallback: () => ({ psk: KEY, identity: 'me' }),
+        checkServerIdentity: () => undefined,
+      });
       expect((await collect(client)).toString()).toBe('served');
     });
 

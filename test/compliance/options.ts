@@ -83,8 +83,21 @@ export function options(t: TransportCase): void {
 
     it('of this library name themselves', () => {
       if (t.client.transport === undefined) return;
-      const wrong = [{ transports: [] }, { transports: ['udp'] }, { transports: ['tcp', 'tcp'] }, { fallback: 'maybe' }, { busyPoll: 'yes' }];
-      for (const options of [...wrong, { busyPoll: -1 }, { discoveryWait: -1 }, { handshakeTimeout: 0 }, { ringSize: 1000 }, { ringSize: 2 ** 30 }]) {
+      const wrong = [
+        { transports: [] },
+        { transports: ['udp'] },
+        { transports: ['tcp', 'tcp'] },
+        { fallback: 'maybe' },
+        { busyPoll: 'yes' },
+      ];
+      for (const options of [
+        ...wrong,
+        { busyPoll: -1 },
+        { discoveryWait: -1 },
+        { handshakeTimeout: 0 },
+        { ringSize: 1000 },
+        { ringSize: 2 ** 30 },
+      ]) {
         const name = Object.keys(options)[0] as string;
         for (const attempt of [
           () => t.client.api.connect({ port: 1, ...options } as never),

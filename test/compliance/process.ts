@@ -36,7 +36,7 @@ export function processes(t: TransportCase): void {
         expect(peer.errors).toBe('');
         const [connected] = peer.unread.filter((message) => message.is === 'connected');
         if (connected) {
-          expect([connected['client'], connected['accepted']]).toEqual([t.client.transport ?? 'plain', t.server.transport ?? 'plain']);
+          expect([connected.client, connected.accepted]).toEqual([t.client.transport ?? 'plain', t.server.transport ?? 'plain']);
         } else expect(scenario).toBe('nothingStarted');
       });
     }
@@ -58,16 +58,20 @@ export function processes(t: TransportCase): void {
 
     it('that goes on after a listener threw still gets all data of all connections', async () => {
       const peer = start('listenerThrows');
-      expect((await peer.message('caught'))['message']).toBe('thrown by a listener');
+      expect((await peer.message('caught')).message).toBe('thrown by a listener');
       expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
-      const texts = peer.unread.filter((message) => message.is === 'data').map((message) => String(message['text']));
-      const of = (name: string): string => texts.filter((text) => text.startsWith(name)).map((text) => text.slice(name.length + 1)).join('');
+      const texts = peer.unread.filter((message) => message.is === 'data').map((message) => String(message.text));
+      const of = (name: string): string =>
+        texts
+          .filter((text) => text.startsWith(name))
+          .map((text) => text.slice(name.length + 1))
+          .join('');
       expect([of('first'), of('second')]).toEqual(['two', 'onetwo']);
     });
 
     it('carries data on unreferenced sockets as long as something else holds it', async () => {
       const peer = start('unreferencedStillCarries');
-      expect((await peer.message('data'))['text']).toBe('carried');
+      expect((await peer.message('data')).text).toBe('carried');
       expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
     });
   });

@@ -150,7 +150,12 @@ export function server(t: TransportCase): void {
       refused.resume();
       const outcome = record(refused, ['error', 'end', 'close']);
       const [dropped] = (await dropping) as [DropArgument];
-      expect(dropped).toMatchObject({ localAddress: '127.0.0.1', localPort: client.remotePort, remoteAddress: '127.0.0.1', remoteFamily: 'IPv4' });
+      expect(dropped).toMatchObject({
+        localAddress: '127.0.0.1',
+        localPort: client.remotePort,
+        remoteAddress: '127.0.0.1',
+        remoteFamily: 'IPv4',
+      });
       expect(typeof dropped.remotePort).toBe('number');
       await until(() => outcome.some((name) => name.startsWith('close')));
       expect(await connections(one)).toBe(1);
@@ -196,7 +201,7 @@ export function server(t: TransportCase): void {
       expect(one.listening).toBe(false);
     });
 
-    it('can be ref\'d and unref\'d at any time', async () => {
+    it("can be ref'd and unref'd at any time", async () => {
       const one = createServer(t);
       expect(one.unref().ref()).toBe(one);
       await listen(one);

@@ -14,13 +14,17 @@ const VERSIONS = [22, 24, 26];
 interface Summary {
   readonly success: boolean;
   readonly numPassedTests: number;
-  readonly testResults: { readonly assertionResults: { readonly status: string; readonly fullName: string; readonly failureMessages: string[] }[] }[];
+  readonly testResults: {
+    readonly assertionResults: { readonly status: string; readonly fullName: string; readonly failureMessages: string[] }[];
+  }[];
 }
 
 /** Every suite here but this one. */
 function suites(): string[] {
   const here = fileURLToPath(new URL('.', import.meta.url));
-  return readdirSync(here).filter((name) => name.endsWith('.test.ts') && name !== 'versions.test.ts').map((name) => join(here, name));
+  return readdirSync(here)
+    .filter((name) => name.endsWith('.test.ts') && name !== 'versions.test.ts')
+    .map((name) => join(here, name));
 }
 
 async function run(node: string): Promise<{ output: string; summary: Summary | undefined }> {
@@ -29,11 +33,11 @@ async function run(node: string): Promise<{ output: string; summary: Summary | u
   const outputFile = join(directory, 'summary.json');
   // The variables by which vitest knows its own workers must not reach another vitest.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|TEST$|NODE_OPTIONS$)/.test(name)));
-  const child = spawn(
-    node,
-    ['node_modules/vitest/vitest.mjs', 'run', '--reporter=json', `--outputFile=${outputFile}`, ...suites()],
-    { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(node, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=json', `--outputFile=${outputFile}`, ...suites()], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -37,12 +37,15 @@ export class Actor extends Peer {
 }
 
 /** A server and a client, connected on the transport of the kind. */
-export async function actors(kind: Kind, options: { allowHalfOpen?: boolean } = {}): Promise<{ server: Actor; client: Actor; port: number }> {
+export async function actors(
+  kind: Kind,
+  options: { allowHalfOpen?: boolean } = {},
+): Promise<{ server: Actor; client: Actor; port: number }> {
   const start = (args: Pick<ActorArgs, 'role' | 'port' | 'sends' | 'expects'>): Actor =>
     new Actor('actor', { side: kind.side, ...options, ...args } satisfies ActorArgs);
   const server = start({ role: 'server', port: 0, sends: 2, expects: 1 });
-  const port = (await server.message('listening'))['port'] as number;
+  const port = (await server.message('listening')).port as number;
   const client = start({ role: 'client', port, sends: 1, expects: 2 });
-  for (const actor of [server, client]) expect((await actor.message('connected'))['transport'], actor.errors).toBe(kind.transport);
+  for (const actor of [server, client]) expect((await actor.message('connected')).transport, actor.errors).toBe(kind.transport);
   return { server, client, port };
 }

@@ -13,7 +13,7 @@ describe('a cluster', () => {
   for (const scheduling of ['round robin', 'shared'] as const) {
     it(`serves every connection, ${scheduling}`, async () => {
       const peer = new Peer('clustered', { scheduling } satisfies ClusteredArgs);
-      const port = (await peer.message('listening'))['port'] as number;
+      const port = (await peer.message('listening')).port as number;
       const transports = await Promise.all(
         Array.from({ length: CONNECTIONS }, async (_, i) => {
           const client = connect({ port, host: '127.0.0.1' });
@@ -26,7 +26,7 @@ describe('a cluster', () => {
         }),
       );
       const accepted: unknown[] = [];
-      while (accepted.length < CONNECTIONS) accepted.push((await peer.message('accepted'))['transport']);
+      while (accepted.length < CONNECTIONS) accepted.push((await peer.message('accepted')).transport);
       expect(transports).toEqual(Array(CONNECTIONS).fill('smcd'));
       expect(accepted).toEqual(transports);
       peer.send({});

@@ -26,7 +26,7 @@ for (const kind of KINDS) {
       it(`the other side may go on after an end by the ${first}`, async () => {
         const [one, two] = await pick({ allowHalfOpen: true });
         one.tell({ do: 'end' });
-        expect((await two.message('event'))['name']).toBe('end');
+        expect((await two.message('event')).name).toBe('end');
         two.tell({ do: 'send', bytes: 500_000, chunk: 7777 });
         await two.message('sent');
         one.tell({ do: 'await', bytes: 500_000 });

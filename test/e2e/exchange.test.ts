@@ -49,13 +49,13 @@ describe('two processes', () => {
           expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
           expect(reports.length, peer.errors).toBe(CONNECTIONS);
           for (const report of reports) {
-            const sent = payload(seedOf(other, report['clientPort'] as number), LENGTH[other]);
+            const sent = payload(seedOf(other, report.clientPort as number), LENGTH[other]);
             expect(report, `as seen by the ${role}`).toMatchObject({
               received: LENGTH[other],
               sha256: createHash('sha256').update(sent).digest('hex'),
               transport,
             });
-            expect(report['failure']).toBeUndefined();
+            expect(report.failure).toBeUndefined();
           }
         }
       });
@@ -91,9 +91,16 @@ interface Exchange {
 /** Ours at both ends, with these options: every connection is on shared memory and complete. */
 async function exchange({ connections, client, server, length = 1_000_003 }: Exchange): Promise<void> {
   const start = (role: 'client' | 'server', options: SmcOptions, port: number): Peer =>
-    new Peer('exchanger', { side: { module: '@smcjs/core', options }, role, first: 'client', length, connections, port } satisfies ExchangerArgs);
+    new Peer('exchanger', {
+      side: { module: '@smcjs/core', options },
+      role,
+      first: 'client',
+      length,
+      connections,
+      port,
+    } satisfies ExchangerArgs);
   const serving = start('server', server, 0);
-  const dialing = start('client', client, (await serving.message('listening'))['port'] as number);
+  const dialing = start('client', client, (await serving.message('listening')).port as number);
   for (const [peer, other] of [
     [dialing, 'server'],
     [serving, 'client'],
@@ -102,8 +109,15 @@ async function exchange({ connections, client, server, length = 1_000_003 }: Exc
     expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
     expect(reports.length).toBe(connections);
     for (const { clientPort, received, sha256, transport, failure } of reports) {
-      const expected = createHash('sha256').update(payload(seedOf(other, clientPort as number), length)).digest('hex');
-      expect({ received, sha256, transport, failure }).toEqual({ received: length, sha256: expected, transport: 'smcd', failure: undefined });
+      const expected = createHash('sha256')
+        .update(payload(seedOf(other, clientPort as number), length))
+        .digest('hex');
+      expect({ received, sha256, transport, failure }).toEqual({
+        received: length,
+        sha256: expected,
+        transport: 'smcd',
+        failure: undefined,
+      });
     }
   }
 }

@@ -39,13 +39,13 @@ async function plainServer(): Promise<{ server: net.Server; port: number; accept
 describe('a plain client of our server', () => {
   it("is a 'connection' although its first byte never comes", async () => {
     const peer = start({});
-    await connectTo((await peer.message('listening'))['port']);
-    expect((await peer.message('connection'))['transport']).toBe('tcp');
+    await connectTo((await peer.message('listening')).port);
+    expect((await peer.message('connection')).transport).toBe('tcp');
   });
 
   it('gets the greeting of a server that speaks first before it sent anything', async () => {
     const peer = start({ first: 'server', length: 32 });
-    const socket = await connectTo((await peer.message('listening'))['port']);
+    const socket = await connectTo((await peer.message('listening')).port);
     expect((await collect(socket)).length).toBe(32);
     expect(socket.bytesWritten).toBe(0);
     socket.end();
@@ -54,7 +54,7 @@ describe('a plain client of our server', () => {
 
   it('may end without having said a word', async () => {
     const peer = start({ first: 'server', length: 1 });
-    const socket = await connectTo((await peer.message('listening'))['port']);
+    const socket = await connectTo((await peer.message('listening')).port);
     socket.end();
     expect((await collect(socket)).length).toBe(1);
     expect(await peer.message('exchanged')).toMatchObject({ received: 0 });

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { ThreadsArgs } from '../peers/threads.js';
 import { Peer } from '../support/peer.js';
 
-const of = (peer: Peer, is: string): string[] => peer.unread.filter((message) => message.is === is).map((message) => String(message['transport']));
+const of = (peer: Peer, is: string): string[] =>
+  peer.unread.filter((message) => message.is === is).map((message) => String(message.transport));
 
 describe('worker threads', () => {
   for (const [transport, options] of [
@@ -17,8 +18,10 @@ describe('worker threads', () => {
       expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
       expect(of(peer, 'connected')).toEqual([transport, transport, transport]);
       expect(of(peer, 'accepted').slice(0, 3)).toEqual([transport, transport, transport]);
-      expect(peer.unread.filter((message) => message.is === 'echoed').map((message) => message['received'])).toEqual([700_001, 700_001, 700_001]);
-      expect((await peer.message('stranger'))['answer']).toBe('still there');
+      expect(peer.unread.filter((message) => message.is === 'echoed').map((message) => message.received)).toEqual([
+        700_001, 700_001, 700_001,
+      ]);
+      expect((await peer.message('stranger')).answer).toBe('still there');
     });
   }
 
@@ -27,8 +30,8 @@ describe('worker threads', () => {
       const peer = new Peer('threads', { workers: 3, bytes: 300_000, options: { transports: ['smcd'] }, first } satisfies ThreadsArgs);
       expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
       expect(of(peer, 'connected')).toEqual(['smcd', 'smcd', 'smcd']);
-      expect(peer.unread.filter((message) => message.is === 'echoed').map((message) => message['received'])).toEqual([300_000, 300_000]);
-      expect((await peer.message('stranger'))['answer']).toBe('still there');
+      expect(peer.unread.filter((message) => message.is === 'echoed').map((message) => message.received)).toEqual([300_000, 300_000]);
+      expect((await peer.message('stranger')).answer).toBe('still there');
       // Three workers and the stranger: every connection the server had has closed.
       expect(peer.unread.filter((message) => message.is === 'closed').length).toBe(4);
     });
@@ -38,7 +41,7 @@ describe('worker threads', () => {
       const peer = new Peer('threads', { workers, bytes: 0, options: { transports: ['smcd'] }, first, all: true } satisfies ThreadsArgs);
       expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
       expect(of(peer, 'connected').length).toBe(workers);
-      expect((await peer.message('stranger'))['answer']).toBe('still there');
+      expect((await peer.message('stranger')).answer).toBe('still there');
       expect(peer.unread.filter((message) => message.is === 'closed').length).toBe(workers + 1);
     });
   }

@@ -19,7 +19,6 @@ const LENGTH = 300_000;
 const MAJOR = Number(process.versions.node.split('.')[0]);
 const PERMISSION = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
 
-
 const OPEN = mkdtempSync(join(tmpdir(), 'smc-open-'));
 chmodSync(OPEN, 0o777);
 afterAll(() => rmSync(OPEN, { recursive: true, force: true }));
@@ -32,7 +31,9 @@ const SITUATIONS: readonly { name: string; options: PeerOptions; reason: string 
   {
     name: `${PERMISSION} without --allow-addons`,
     // The network is part of the permission model from Node 25 on.
-    options: { execArgv: [PERMISSION, '--allow-fs-read=*', '--disable-warning=ExperimentalWarning', ...(MAJOR >= 25 ? ['--allow-net'] : [])] },
+    options: {
+      execArgv: [PERMISSION, '--allow-fs-read=*', '--disable-warning=ExperimentalWarning', ...(MAJOR >= 25 ? ['--allow-net'] : [])],
+    },
     reason: 'permission',
   },
   { name: 'a runtime directory that others may write to', options: { env: { SMC_RUNTIME_DIR: OPEN } }, reason: 'runtime-dir' },
@@ -70,7 +71,7 @@ describe('without shared memory', () => {
           expect(reports.length).toBe(2);
           for (const report of reports) {
             expect(report).toMatchObject({ received: LENGTH, transport: 'tcp' });
-            const declines = report['declines'] as Declined[];
+            const declines = report.declines as Declined[];
             const smcd = declines.filter((decline) => decline.transport === 'smcd');
             expect(smcd.length, JSON.stringify(declines)).toBe(1);
             expect(declines.map((decline) => decline.transport)).not.toContain('tcp');

@@ -18,19 +18,27 @@ for (const { name, transport, side } of SIDES) {
   describe(`out of descriptors over ${name}`, () => {
     for (const poor of ['client', 'server'] as const) {
       it(`the ${poor} survives, and recovers`, async () => {
-        const serving = new Peer('hoarder', { side, role: 'server', port: 0, connections: 0 } satisfies HoarderArgs, poor === 'server' ? limited : {});
-        const port = (await serving.message('listening'))['port'] as number;
-        const dialing = new Peer('hoarder', { side, role: 'client', port, connections: 80 } satisfies HoarderArgs, poor === 'client' ? limited : {});
+        const serving = new Peer(
+          'hoarder',
+          { side, role: 'server', port: 0, connections: 0 } satisfies HoarderArgs,
+          poor === 'server' ? limited : {},
+        );
+        const port = (await serving.message('listening')).port as number;
+        const dialing = new Peer(
+          'hoarder',
+          { side, role: 'client', port, connections: 80 } satisfies HoarderArgs,
+          poor === 'client' ? limited : {},
+        );
         const hoarded = await dialing.message('hoarded');
-        expect(hoarded['connected'], dialing.errors).toBeGreaterThan(10);
-        expect(hoarded['echoed']).toBe(true);
+        expect(hoarded.connected, dialing.errors).toBeGreaterThan(10);
+        expect(hoarded.echoed).toBe(true);
         if (poor === 'client') {
-          expect(hoarded['failed']).toBeGreaterThan(10);
-          expect(hoarded['codes']).toEqual(['EMFILE']);
+          expect(hoarded.failed).toBeGreaterThan(10);
+          expect(hoarded.codes).toEqual(['EMFILE']);
         }
         dialing.send({});
         // All were let go; one more connects as the first one did.
-        expect((await dialing.message('again'))['transport'], dialing.errors).toBe(transport);
+        expect((await dialing.message('again')).transport, dialing.errors).toBe(transport);
         expect(await dialing.exit, dialing.errors).toEqual({ code: 0, signal: null });
         expect(serving.running, serving.errors).toBe(true);
       });

@@ -22,7 +22,11 @@ for (const { name, side } of SIDES) {
         it(`lets the peer read ${bytes} bytes a ${leaver} wrote, then 'end'`, async () => {
           const serving = endpoint(side, leaver === 'server' ? { task: 'sendAndExit', bytes } : {});
           const { port } = await serving.message('listening');
-          const dialing = endpoint(side, { role: 'client', port: port as number, ...(leaver === 'client' ? { task: 'sendAndExit', bytes } : {}) });
+          const dialing = endpoint(side, {
+            role: 'client',
+            port: port as number,
+            ...(leaver === 'client' ? { task: 'sendAndExit', bytes } : {}),
+          });
           const [gone, survivor] = leaver === 'server' ? [serving, dialing] : [dialing, serving];
           expect(await gone.exit, gone.errors).toEqual({ code: 0, signal: null });
           expect(await survivor.message('closed')).toMatchObject({ received: bytes, seen: ['end'] });

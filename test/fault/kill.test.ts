@@ -23,11 +23,16 @@ function endpoint(side: SideArgs, args: Partial<EndpointArgs>): Peer {
 }
 
 /** A server with one task and a client with the other, connected on the transport. */
-async function connected(side: SideArgs, transport: string, server: EndpointArgs['task'], client: EndpointArgs['task']): Promise<[Peer, Peer]> {
+async function connected(
+  side: SideArgs,
+  transport: string,
+  server: EndpointArgs['task'],
+  client: EndpointArgs['task'],
+): Promise<[Peer, Peer]> {
   const serving = endpoint(side, { task: server });
   const { port } = await serving.message('listening');
   const dialing = endpoint(side, { role: 'client', task: client, port: port as number });
-  for (const peer of [serving, dialing]) expect((await peer.message('connected'))['transport']).toBe(transport);
+  for (const peer of [serving, dialing]) expect((await peer.message('connected')).transport).toBe(transport);
   return [serving, dialing];
 }
 
@@ -36,39 +41,54 @@ for (const { name, transport, side } of SIDES) {
     for (const victim of ['client', 'server'] as const) {
       for (const after of [1, 20, 200]) {
         it(`of a sending ${victim}, after ${after} writes, loses nothing that was taken`, async () => {
-          const [serving, dialing] = await connected(side, transport, victim === 'server' ? 'send' : 'receive', victim === 'client' ? 'send' : 'receive');
+          const [serving, dialing] = await connected(
+            side,
+            transport,
+            victim === 'server' ? 'send' : 'receive',
+            victim === 'client' ? 'send' : 'receive',
+          );
           const [sender, receiver] = victim === 'server' ? [serving, dialing] : [dialing, serving];
           while (of(sender, 'taken').length < after) await delay(1);
           sender.kill('SIGKILL');
           await sender.exit;
           const closed = await receiver.message('closed');
-          expect(closed['received']).toBeGreaterThanOrEqual(last(of(sender, 'taken'), 'taken'));
+          expect(closed.received).toBeGreaterThanOrEqual(last(of(sender, 'taken'), 'taken'));
           // What arrived was checked against the stream, byte by byte; a wrong one would have ended the receiver.
-          expect(last(of(receiver, 'received'), 'received')).toBe(closed['received']);
-          expect([['end'], ['ECONNRESET'], ['end', 'EPIPE']]).toContainEqual(closed['seen']);
+          expect(last(of(receiver, 'received'), 'received')).toBe(closed.received);
+          expect([['end'], ['ECONNRESET'], ['end', 'EPIPE']]).toContainEqual(closed.seen);
           receiver.send({ do: 'close' });
           expect(await receiver.exit, receiver.errors).toEqual({ code: 0, signal: null });
         });
       }
 
       it(`of a receiving ${victim} gives the sender an error, and only that`, async () => {
-        const [serving, dialing] = await connected(side, transport, victim === 'server' ? 'receive' : 'send', victim === 'client' ? 'receive' : 'send');
+        const [serving, dialing] = await connected(
+          side,
+          transport,
+          victim === 'server' ? 'receive' : 'send',
+          victim === 'client' ? 'receive' : 'send',
+        );
         const [receiver, sender] = victim === 'server' ? [serving, dialing] : [dialing, serving];
         while (of(receiver, 'received').length < 5) await delay(1);
         receiver.kill('SIGKILL');
         const closed = await sender.message('closed');
-        expect(['ECONNRESET', 'EPIPE']).toContain((closed['seen'] as string[]).at(-1));
+        expect(['ECONNRESET', 'EPIPE']).toContain((closed.seen as string[]).at(-1));
         sender.send({ do: 'close' });
         expect(await sender.exit, sender.errors).toEqual({ code: 0, signal: null });
       });
 
       it(`of a ${victim} that reads nothing frees a sender that waits for room`, async () => {
-        const [serving, dialing] = await connected(side, transport, victim === 'server' ? 'stall' : 'send', victim === 'client' ? 'stall' : 'send');
+        const [serving, dialing] = await connected(
+          side,
+          transport,
+          victim === 'server' ? 'stall' : 'send',
+          victim === 'client' ? 'stall' : 'send',
+        );
         const [stalled, sender] = victim === 'server' ? [serving, dialing] : [dialing, serving];
         for (let taken = -1; taken !== of(sender, 'taken').length; await delay(200)) taken = of(sender, 'taken').length;
         stalled.kill('SIGKILL');
         const closed = await sender.message('closed');
-        expect(['ECONNRESET', 'EPIPE']).toContain((closed['seen'] as string[]).at(-1));
+        expect(['ECONNRESET', 'EPIPE']).toContain((closed.seen as string[]).at(-1));
         sender.send({ do: 'close' });
         expect(await sender.exit, sender.errors).toEqual({ code: 0, signal: null });
       });
@@ -78,7 +98,7 @@ for (const { name, transport, side } of SIDES) {
         const [killed, survivor] = victim === 'server' ? [serving, dialing] : [dialing, serving];
         killed.kill('SIGKILL');
         const closed = await survivor.message('closed');
-        expect([['end'], ['ECONNRESET']]).toContainEqual(closed['seen']);
+        expect([['end'], ['ECONNRESET']]).toContainEqual(closed.seen);
         survivor.send({ do: 'close' });
         expect(await survivor.exit, survivor.errors).toEqual({ code: 0, signal: null });
       });
@@ -89,7 +109,7 @@ for (const { name, transport, side } of SIDES) {
       const { port } = await serving.message('listening');
       for (let round = 0; round < 3; round++) {
         const dialing = endpoint(side, { role: 'client', task: 'send', port: port as number });
-        expect((await serving.message('connected'))['transport']).toBe(transport);
+        expect((await serving.message('connected')).transport).toBe(transport);
         await dialing.message('taken');
         dialing.kill('SIGKILL');
         await serving.message('closed');
@@ -108,7 +128,7 @@ for (const { name, transport, side } of SIDES) {
         await dialing.exit;
       }
       const dialing = endpoint(side, { role: 'client', task: 'send', seed: 1, port: port as number });
-      expect((await dialing.message('connected'))['transport']).toBe(transport);
+      expect((await dialing.message('connected')).transport).toBe(transport);
       await dialing.message('taken');
       while (of(serving, 'received').length === 0) await delay(1);
       dialing.kill('SIGKILL');
@@ -120,8 +140,8 @@ for (const { name, transport, side } of SIDES) {
       const dialing = endpoint(side, { role: 'client', task: 'receive' });
       for (let round = 0; round < 3; round++) {
         const serving = endpoint(side, { task: 'send' });
-        dialing.send({ do: 'dial', port: (await serving.message('listening'))['port'] });
-        expect((await dialing.message('connected'))['transport']).toBe(transport);
+        dialing.send({ do: 'dial', port: (await serving.message('listening')).port });
+        expect((await dialing.message('connected')).transport).toBe(transport);
         await serving.message('taken');
         serving.kill('SIGKILL');
         await dialing.message('closed');

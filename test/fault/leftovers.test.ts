@@ -46,7 +46,7 @@ describe('nothing is left', () => {
   for (const way of ['killed', 'closed'] as const) {
     it(`in a server whose clients were ${way}`, async () => {
       const serving = endpoint({});
-      const port = (await serving.message('listening'))['port'] as number;
+      const port = (await serving.message('listening')).port as number;
       // The first connection also sets up what the process keeps for all of them.
       await round(serving, port, way);
       await delay(100);
@@ -61,7 +61,7 @@ describe('nothing is left', () => {
       let before: string[] | undefined;
       for (let i = 0; i < 6; i++) {
         const serving = endpoint({ task: 'send' });
-        dialing.send({ do: 'dial', port: (await serving.message('listening'))['port'] });
+        dialing.send({ do: 'dial', port: (await serving.message('listening')).port });
         await serving.message('taken');
         await end(serving, way);
         await dialing.message('closed');
@@ -74,7 +74,7 @@ describe('nothing is left', () => {
 
   it('in a pair of living processes that opened and closed connections, but the memory they will use again', async () => {
     const serving = endpoint({});
-    const port = (await serving.message('listening'))['port'] as number;
+    const port = (await serving.message('listening')).port as number;
     const dialing = endpoint({ role: 'client', task: 'stall' });
     const counts: number[] = [];
     for (let i = 0; i < 12; i++) {
@@ -93,16 +93,16 @@ describe('nothing is left', () => {
   });
 
   it('in the runtime directory once everybody is gone', async () => {
-    const directory = process.env['SMC_RUNTIME_DIR'] as string;
+    const directory = process.env.SMC_RUNTIME_DIR as string;
     const serving = endpoint({});
-    const port = (await serving.message('listening'))['port'] as number;
+    const port = (await serving.message('listening')).port as number;
     await round(serving, port, 'closed');
     await round(serving, port, 'killed');
     serving.send({ do: 'close' });
     expect(await serving.exit, serving.errors).toEqual({ code: 0, signal: null });
     // What kill -9 leaves is removed by whoever meets it; an orderly process removes its own. One more of each meets all.
     const cleaner = endpoint({});
-    await round(cleaner, (await cleaner.message('listening'))['port'] as number, 'closed');
+    await round(cleaner, (await cleaner.message('listening')).port as number, 'closed');
     cleaner.send({ do: 'close' });
     await cleaner.exit;
     expect(readdirSync(directory, { recursive: true }).filter((name) => String(name).includes(`${port}`))).toEqual([]);

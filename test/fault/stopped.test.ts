@@ -8,12 +8,18 @@ import { Peer } from '../support/peer.js';
 import { payload } from '../support/random.js';
 
 const server = (): Peer =>
-  new Peer('endpoint', { side: { module: '@smcjs/core', options: {} }, role: 'server', task: 'receive', seed: 5, port: 0 } satisfies EndpointArgs);
+  new Peer('endpoint', {
+    side: { module: '@smcjs/core', options: {} },
+    role: 'server',
+    task: 'receive',
+    seed: 5,
+    port: 0,
+  } satisfies EndpointArgs);
 
 describe('a server that is stopped', () => {
   it('does not keep a client from connecting over TCP, and receives everything when it continues', async () => {
     const peer = server();
-    const port = (await peer.message('listening'))['port'] as number;
+    const port = (await peer.message('listening')).port as number;
     peer.kill('SIGSTOP');
     const client = connect({ port, host: '127.0.0.1', discoveryWait: 50, transports: ['smcd', 'tcp'] });
     onTestFinished(() => void client.destroy());
@@ -23,15 +29,15 @@ describe('a server that is stopped', () => {
     expect(client.declines.find((decline) => decline.transport === 'smcd')?.reason).toBe('no-offer');
     client.end(payload(5, 50_000, 1000));
     peer.kill('SIGCONT');
-    expect((await peer.message('connected'))['transport']).toBe('tcp');
+    expect((await peer.message('connected')).transport).toBe('tcp');
     expect(await peer.message('closed')).toMatchObject({ received: 51_000, seen: ['end'] });
   });
 
   it('is used over shared memory again by a client that comes later', async () => {
     const peer = server();
-    const port = (await peer.message('listening'))['port'] as number;
+    const port = (await peer.message('listening')).port as number;
     const later = server();
-    const other = (await later.message('listening'))['port'] as number;
+    const other = (await later.message('listening')).port as number;
     peer.kill('SIGSTOP');
     const first = connect({ port, host: '127.0.0.1', discoveryWait: 0 });
     onTestFinished(() => void first.destroy());
@@ -46,7 +52,7 @@ describe('a server that is stopped', () => {
 
   it('that is killed while a client waits for it gives the client an error or a connection that ends', async () => {
     const peer = server();
-    const port = (await peer.message('listening'))['port'] as number;
+    const port = (await peer.message('listening')).port as number;
     peer.kill('SIGSTOP');
     const client = connect({ port, host: '127.0.0.1', discoveryWait: 60_000 });
     const outcomes: string[] = [];

@@ -4,7 +4,7 @@
 // Each side writes some bytes into a ring of one byte, ends, and reads until the other's end; it may also do what the
 // case allows, at any time. That news arrive is the doorbell's model.
 
-import type { Model, Step } from './explore.js';
+import { type Model, replaced, type Step } from './explore.js';
 
 export interface ClosingRules {
   /** Bytes are published before the state says that no more follow. */
@@ -105,14 +105,14 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
     if (OVER.includes(me.at) && me.at === 'dead') return [];
 
     const to = (label: string, change: Partial<Side>, rest: Partial<State> = {}): Step<State> => {
-      const sides = (rest.sides ?? state.sides).with(who, { ...me, ...change });
+      const sides = replaced(rest.sides ?? state.sides, who, { ...me, ...change });
       return { label: `${who} ${label}`, to: { ...state, ...rest, sides } };
     };
-    const tell = (change: Partial<Side>) => ({ sides: state.sides.with(1 - who, { ...peer, ...change }) });
+    const tell = (change: Partial<Side>) => ({ sides: replaced(state.sides, 1 - who, { ...peer, ...change }) });
     const mistake = (what: string): Step<State> => to('makes a mistake', {}, { mistake: what });
     /** A store into the ring we write, which the peer may have given away. */
     const put = (label: string, change: Partial<Side>, words: Partial<Ring>): Step<State> =>
-      peer.retired && peer.at !== 'dead' ? mistake('a ring is written that is another connection\'s') : to(label, change, { rings: state.rings.with(who, { ...tx, ...words }) });
+      peer.retired && peer.at !== 'dead' ? mistake('a ring is written that is another connection\'s') : to(label, change, { rings: replaced(state.rings, who, { ...tx, ...words }) });
 
     const steps = act();
     if (may[who] === 'die' && me.at !== 'closed') steps.push(to('dies', { at: 'dead' }, tell({ hungUp: rules.guard ? 'fin' : '', lost: true })));
@@ -132,7 +132,7 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
           if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('reads', { at: 'release', read: rx.producer })];
           return [to('has read what there is', { at: rules.stateFirst ? 'state' : 'last' })];
         case 'release':
-          return [to('gives room', { at: 'drain' }, { ...tell({ news: true }), rings: state.rings.with(1 - who, { ...rx, consumer: me.read }) })];
+          return [to('gives room', { at: 'drain' }, { ...tell({ news: true }), rings: replaced(state.rings, 1 - who, { ...rx, consumer: me.read }) })];
         case 'state': {
           const seen = { reset: me.reset || rx.abnormal, peerClosed: me.peerClosed || rx.closed };
           const over = rx.done || rx.closed || me.peerLost;

@@ -2,7 +2,7 @@
 // native/src/hub.cc and News on the side that is rung. A token ring of two, a count modulo four, a Unix socket that holds
 // one byte: everything wraps and fills within a few messages.
 
-import type { Model, Step } from './explore.js';
+import { type Model, replaced, type Step } from './explore.js';
 import { drains, exchange, load, type Memory, memory, type Order, store } from './tso.js';
 
 /** The rules that make it right; each can be taken away. */
@@ -161,7 +161,7 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
       case 'bell':
         return next('wakes the hub', { at: rules.sleepingLast ? 'rung' : 'ring' }, Math.min(state.bells + 1, BELLS));
       case 'rung': {
-        const done = { at: 'idle', sent: sender.sent + 1, marks: sender.marks.with(slot, sender.mark) } as const;
+        const done = { at: 'idle', sent: sender.sent + 1, marks: replaced(sender.marks, slot, sender.mark) } as const;
         if (rules.cursorFirst) return next('goes on', done);
         return publish('idle').map(({ label, to }) => ({ label, to: { ...to, sender: { ...sender, ...done } } }));
       }
@@ -226,7 +226,7 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
         const [slot, ...slots] = hub.all ? each : hub.slots;
         if (slot === undefined) return next('is done', { at: rules.takenFirst ? 'look' : 'taken', count: hub.count, slots: [], all: false, said: false });
         const cursor = load(at, HUB, `cursor ${slot}`);
-        return next(`looks at ${slot}: ${cursor}`, { slots: hub.all ? each.slice(1) : slots, all: false, seen: hub.seen.with(slot, cursor) });
+        return next(`looks at ${slot}: ${cursor}`, { slots: hub.all ? each.slice(1) : slots, all: false, seen: replaced(hub.seen, slot, cursor) });
       }
     }
   }

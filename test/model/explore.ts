@@ -102,3 +102,8 @@ function firstThatCannotEnd(into: readonly number[][], ends: readonly number[]):
 export function describeFailure({ what, trace }: Failure): string {
   return [what, ...trace.map((line, i) => `  ${String(i + 1).padStart(3)} ${line}`)].join('\n');
 }
+
+/** The list with another value in one place; states are never changed in place. */
+export function replaced<T>(list: readonly T[], at: number, value: T): readonly T[] {
+  return list.map((old, i) => (i === at ? value : old));
+}

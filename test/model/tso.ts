@@ -4,6 +4,8 @@
 // Sewell et al., "x86-TSO: a rigorous and usable programmer's model", CACM 53(7), 2010. What holds here for an ordered
 // store holds on every machine where Atomics are what ECMAScript says; what fails here for a plain one fails on x86.
 
+import { replaced } from './explore.js';
+
 type Write = readonly [word: string, value: number];
 
 export interface Memory {
@@ -20,14 +22,14 @@ export function memory(words: Readonly<Record<string, number>>, processors: numb
 
 /** A processor sees its own latest store, else what everybody sees. */
 export function load({ words, buffers }: Memory, processor: number, word: string): number {
-  const own = (buffers[processor] as readonly Write[]).findLast(([written]) => written === word);
+  const own = (buffers[processor] as readonly Write[]).filter(([written]) => written === word).at(-1);
   return own !== undefined ? own[1] : (words[word] as number);
 }
 
 /** Undefined: not yet, since an ordered store waits until the processor's buffer is empty. */
 export function store(at: Memory, processor: number, word: string, value: number, order: Order): Memory | undefined {
   const buffer = at.buffers[processor] as readonly Write[];
-  if (order === 'plain') return { ...at, buffers: at.buffers.with(processor, [...buffer, [word, value]]) };
+  if (order === 'plain') return { ...at, buffers: replaced(at.buffers, processor, [...buffer, [word, value] as const]) };
   return buffer.length > 0 ? undefined : { ...at, words: { ...at.words, [word]: value } };
 }
 
@@ -43,7 +45,7 @@ export function drains(at: Memory): { label: string; memory: Memory }[] {
     const [oldest, ...rest] = buffer;
     if (oldest === undefined) return [];
     const [word, value] = oldest;
-    const drained = { words: { ...at.words, [word]: value }, buffers: at.buffers.with(processor, rest) };
+    const drained = { words: { ...at.words, [word]: value }, buffers: replaced(at.buffers, processor, rest) };
     return [{ label: `(${word} = ${value} becomes visible)`, memory: drained }];
   });
 }

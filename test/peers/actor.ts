@@ -92,7 +92,7 @@ const done = commands<ActorCommand>((command) => {
 if (role === 'server') {
   server = api.createServer({ ...side.options, allowHalfOpen });
   server.on('connection', act);
-  server.listen(port, '127.0.0.1', () => report('listening', { port: (server?.address() as AddressInfo).port }));
+  server.listen(port, '127.0.0.1', () => report('listening', { port: ((server as Server).address() as AddressInfo).port }));
 } else {
   const connecting = api.connect({ ...side.options, allowHalfOpen, port, host: '127.0.0.1' });
   connecting.once('connect', () => act(connecting));

@@ -90,5 +90,5 @@ report('started', holdings());
 if (role === 'server') {
   server = api.createServer({ ...side.options });
   server.on('connection', watch);
-  server.listen(port, '127.0.0.1', () => report('listening', { port: (server?.address() as AddressInfo).port }));
+  server.listen(port, '127.0.0.1', () => report('listening', { port: ((server as Server).address() as AddressInfo).port }));
 } else if (port > 0) dial(port);

@@ -53,7 +53,14 @@ async function exchange(socket: Socket, clientPort: number): Promise<void> {
   const transport = transportOf(socket);
   if (role === first) send();
   await new Promise((resolve) => socket.once('close', resolve));
-  report('exchanged', { clientPort, received, sha256: digest.digest('hex'), transport, failure: failure.code, declines: declinesOf(socket) });
+  report('exchanged', {
+    clientPort,
+    received,
+    sha256: digest.digest('hex'),
+    transport,
+    failure: failure.code,
+    declines: declinesOf(socket),
+  });
 }
 
 if (role === 'server') {

@@ -56,7 +56,8 @@ async function serve(given: ThreadsArgs): Promise<void> {
       const worker = new Worker(new URL(import.meta.url), { workerData: { port, index, args: given } satisfies Task });
       worker.on('message', (message: { connected?: number; transport?: string; echoed?: number; received?: number }) => {
         report(message.connected !== undefined ? 'connected' : 'echoed', message);
-        if ((message.connected === 0 || given.all) && message.connected !== undefined && given.first === 'is terminated') setTimeout(() => void worker.terminate(), 50);
+        if ((message.connected === 0 || given.all) && message.connected !== undefined && given.first === 'is terminated')
+          setTimeout(() => void worker.terminate(), 50);
       });
       worker.on('error', (error) => report('failed', { message: String(error) }));
       return new Promise<void>((resolve) => void worker.once('exit', () => resolve()));
