@@ -18,7 +18,8 @@ const { RecordReader, RecordWriter } = await recordsOf();
 /** Word `at` of the stream; a byte that is missing, old or from elsewhere shows. */
 const word = (at: number): number => Math.imul(at ^ (at >>> 15), 0x2c1b3c6d) ^ at;
 /** Lengths of chunks and records, in words: mostly small, sometimes a good part of the ring. */
-const length = (n: number): number => (n % 61 === 0 ? (Math.imul(n, 40_503) >>> 8) % (capacity / 16) : 1 + ((Math.imul(n, 0x9e3779b1) >>> 24) & 63));
+const length = (n: number): number =>
+  n % 61 === 0 ? (Math.imul(n, 40_503) >>> 8) % (capacity / 16) : 1 + ((Math.imul(n, 0x9e3779b1) >>> 24) & 63);
 
 async function ring(): Promise<RingMemory> {
   const native = await addon();

@@ -9,7 +9,12 @@ import { addon, LONG, NODES, output, segments, start } from './places.js';
 const native = await addon();
 
 /** Runs both sides on one Node version; they say how many words of the stream they have passed. */
-async function pass(node: string, what: PassingArgs['what'], milliseconds: number, capacity: number): Promise<{ sent: number; received: number }> {
+async function pass(
+  node: string,
+  what: PassingArgs['what'],
+  milliseconds: number,
+  capacity: number,
+): Promise<{ sent: number; received: number }> {
   if (typeof native === 'string') throw new Error(native);
   const { OwnSegments } = await segments();
   const children: ChildProcess[] = [];

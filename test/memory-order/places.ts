@@ -47,7 +47,10 @@ export async function addon(): Promise<import('../../packages/smcd/dist/addon.js
 export function start(node: string, name: string, args: object, descriptor?: number): ChildProcess {
   const script = fileURLToPath(new URL(`test/dist/memory-order/${name}.js`, ROOT));
   const env = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !/^(VITEST|TEST$|NODE_OPTIONS$)/.test(variable)));
-  return spawn(node, [script, JSON.stringify(args)], { env, stdio: ['ignore', 'pipe', 'inherit', ...(descriptor === undefined ? [] : [descriptor])] });
+  return spawn(node, [script, JSON.stringify(args)], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit', ...(descriptor === undefined ? [] : [descriptor])],
+  });
 }
 
 /** What a process has written when it has ended; rejects when it has failed. */

@@ -36,7 +36,23 @@ export const CLOSING_RULES: ClosingRules = {
 /** What a side may do besides writing everything and ending. */
 export type May = 'end' | 'destroy' | 'reset' | 'die';
 
-type At = 'idle' | 'publish' | 'say done' | 'tell' | 'drain' | 'release' | 'state' | 'last' | 'after' | 'close' | 'say closed' | 'tell closed' | 'retire?' | 'hang up' | 'closed' | 'dead';
+type At =
+  | 'idle'
+  | 'publish'
+  | 'say done'
+  | 'tell'
+  | 'drain'
+  | 'release'
+  | 'state'
+  | 'last'
+  | 'after'
+  | 'close'
+  | 'say closed'
+  | 'tell closed'
+  | 'retire?'
+  | 'hang up'
+  | 'closed'
+  | 'dead';
 
 interface Side {
   readonly at: At;
@@ -79,8 +95,22 @@ const OVER: readonly At[] = ['closed', 'dead'];
 
 export function closing(rules: ClosingRules, may: readonly [May, May], bytes: readonly [number, number]): Model<State> {
   const side = (left: number): Side => ({
-    at: 'idle', then: 'idle', left, written: 0, read: 0, finished: false, ended: false, reset: false, peerClosed: false, peerLost: false,
-    abnormal: false, dropped: false, retired: false, news: false, hungUp: '', lost: false,
+    at: 'idle',
+    then: 'idle',
+    left,
+    written: 0,
+    read: 0,
+    finished: false,
+    ended: false,
+    reset: false,
+    peerClosed: false,
+    peerLost: false,
+    abnormal: false,
+    dropped: false,
+    retired: false,
+    news: false,
+    hungUp: '',
+    lost: false,
   });
   const ring: Ring = { producer: 0, consumer: 0, done: false, closed: false, abnormal: false };
   return {
@@ -93,7 +123,9 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
       const held = sides.findIndex(({ at, retired }) => at === 'closed' && !retired);
       if (held >= 0) return `the ring of side ${held} is never given back`;
       if (may.some((what) => what !== 'end')) return undefined;
-      return sides.every(({ read, ended, reset }, who) => ended && !reset && read === bytes[1 - who]) ? undefined : 'an orderly end is not orderly';
+      return sides.every(({ read, ended, reset }, who) => ended && !reset && read === bytes[1 - who])
+        ? undefined
+        : 'an orderly end is not orderly';
     },
   };
 
@@ -112,10 +144,13 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
     const mistake = (what: string): Step<State> => to('makes a mistake', {}, { mistake: what });
     /** A store into the ring we write, which the peer may have given away. */
     const put = (label: string, change: Partial<Side>, words: Partial<Ring>): Step<State> =>
-      peer.retired && peer.at !== 'dead' ? mistake('a ring is written that is another connection\'s') : to(label, change, { rings: replaced(state.rings, who, { ...tx, ...words }) });
+      peer.retired && peer.at !== 'dead'
+        ? mistake("a ring is written that is another connection's")
+        : to(label, change, { rings: replaced(state.rings, who, { ...tx, ...words }) });
 
     const steps = act();
-    if (may[who] === 'die' && me.at !== 'closed') steps.push(to('dies', { at: 'dead' }, tell({ hungUp: rules.guard ? 'fin' : '', lost: true })));
+    if (may[who] === 'die' && me.at !== 'closed')
+      steps.push(to('dies', { at: 'dead' }, tell({ hungUp: rules.guard ? 'fin' : '', lost: true })));
     return steps;
 
     function act(): Step<State>[] {
@@ -132,7 +167,13 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
           if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('reads', { at: 'release', read: rx.producer })];
           return [to('has read what there is', { at: rules.stateFirst ? 'state' : 'last' })];
         case 'release':
-          return [to('gives room', { at: 'drain' }, { ...tell({ news: true }), rings: replaced(state.rings, 1 - who, { ...rx, consumer: me.read }) })];
+          return [
+            to(
+              'gives room',
+              { at: 'drain' },
+              { ...tell({ news: true }), rings: replaced(state.rings, 1 - who, { ...rx, consumer: me.read }) },
+            ),
+          ];
         case 'state': {
           const seen = { reset: me.reset || rx.abnormal, peerClosed: me.peerClosed || rx.closed };
           const over = rx.done || rx.closed || me.peerLost;
@@ -144,7 +185,7 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
           return rules.stateFirst ? [end(me)] : [to('sees no more bytes', { at: 'state' })];
         case 'after':
           if (me.ended && me.finished) return [to('is done', { at: 'close' })];
-          if (rules.failsWrites && me.peerClosed && me.left > 0) return [to('can\'t write', { at: 'close', dropped: true })];
+          if (rules.failsWrites && me.peerClosed && me.left > 0) return [to("can't write", { at: 'close', dropped: true })];
           return [to('waits', { at: 'idle' })];
         case 'close': {
           // Unread bytes make it a reset, as on TCP.
@@ -160,7 +201,9 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         case 'retire?':
           return [retire('hang up')];
         case 'hang up':
-          return [to('hangs up', { at: 'closed' }, peer.hungUp === 'rst' || !rules.guard ? {} : tell({ hungUp: me.abnormal ? 'rst' : 'fin' }))];
+          return [
+            to('hangs up', { at: 'closed' }, peer.hungUp === 'rst' || !rules.guard ? {} : tell({ hungUp: me.abnormal ? 'rst' : 'fin' })),
+          ];
         case 'closed':
           if (me.lost && !me.retired) return [to('gives the ring of a lost peer away', { retired: true })];
           if (me.news) return [retire('closed', { news: false })];
@@ -178,14 +221,16 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         const seen = { peerLost: true, peerClosed: true, reset: me.reset || me.hungUp === 'rst' };
         choices.push(to(`is hung up on (${me.hungUp})`, { ...seen, at: 'drain' }));
       }
-      if (me.lost && !me.peerLost && rules.guard) choices.push(to('loses its link group', { peerLost: true, peerClosed: true, at: 'drain' }));
-      if (me.left > 0 && rules.failsWrites && me.peerClosed) choices.push(to('can\'t write', { at: 'close', dropped: true }));
+      if (me.lost && !me.peerLost && rules.guard)
+        choices.push(to('loses its link group', { peerLost: true, peerClosed: true, at: 'drain' }));
+      if (me.left > 0 && rules.failsWrites && me.peerClosed) choices.push(to("can't write", { at: 'close', dropped: true }));
       else if (me.left > 0 && me.written - tx.consumer < CAPACITY) {
         const wrote = { left: me.left - 1, written: me.written + 1 };
         // Published now or when the turn's JavaScript ends.
         choices.push(to('writes', { ...wrote, at: 'publish', then: 'tell' }), to('writes, to publish later', wrote));
       }
-      if (me.written > tx.producer && !(me.finished || me.peerClosed)) choices.push(to('publishes at last', { at: 'publish', then: 'tell' }));
+      if (me.written > tx.producer && !(me.finished || me.peerClosed))
+        choices.push(to('publishes at last', { at: 'publish', then: 'tell' }));
       if (me.left === 0 && !me.finished) choices.push(...finish());
       if (me.finished && me.ended) choices.push(to('is done', { at: 'close' }));
       const unread = { dropped: true };

@@ -49,7 +49,20 @@ const SENDER = 0;
 const HUB = 1;
 
 interface Sender {
-  readonly at: 'idle' | 'publish' | 'suppress' | 'ring' | 'look' | 'overflow' | 'token' | 'news' | 'asleep?' | 'wake' | 'bell' | 'rung' | 'done';
+  readonly at:
+    | 'idle'
+    | 'publish'
+    | 'suppress'
+    | 'ring'
+    | 'look'
+    | 'overflow'
+    | 'token'
+    | 'news'
+    | 'asleep?'
+    | 'wake'
+    | 'bell'
+    | 'rung'
+    | 'done';
   readonly sent: number; // messages
   readonly count: number;
   readonly taken: number; // as last looked
@@ -58,7 +71,21 @@ interface Sender {
 }
 
 interface Hub {
-  readonly at: 'look' | 'look overflow' | 'sleep' | 'again' | 'again overflow' | 'blocked' | 'turn' | 'awake' | 'take' | 'copy' | 'taken' | 'all?' | 'clear' | 'deliver';
+  readonly at:
+    | 'look'
+    | 'look overflow'
+    | 'sleep'
+    | 'again'
+    | 'again overflow'
+    | 'blocked'
+    | 'turn'
+    | 'awake'
+    | 'take'
+    | 'copy'
+    | 'taken'
+    | 'all?'
+    | 'clear'
+    | 'deliver';
   readonly taken: number;
   /** Count that `take` has seen, places still to copy, connections to look at, and whether all are. */
   readonly count: number;
@@ -120,7 +147,11 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
     };
     /** The cursor of this connection: its number of messages. */
     const publish = (then: Sender['at']): Step<State>[] =>
-      put(`publishes on ${slot}`, { at: then }, store(at, SENDER, `cursor ${slot}`, messages.slice(0, sender.sent + 1).filter((of) => of === slot).length, rules.cursor));
+      put(
+        `publishes on ${slot}`,
+        { at: then },
+        store(at, SENDER, `cursor ${slot}`, messages.slice(0, sender.sent + 1).filter((of) => of === slot).length, rules.cursor),
+      );
     const asleep = (then: Sender['at']): Step<State>[] => {
       const sleeping = load(at, SENDER, 'sleeping');
       return next(`sees sleeping = ${sleeping}`, { at: sleeping === 0 ? then : 'wake' });
@@ -146,9 +177,17 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
         return next(`sees ${taken} taken`, { taken, at: sender.count - taken >= TOKENS ? 'overflow' : 'token' });
       }
       case 'overflow':
-        return put('asks for a look at all', { at: told, mark: rules.overflowUnmarked ? 0 : sender.count }, rules.overflow ? store(at, SENDER, 'overflow', 1, 'ordered') : at);
+        return put(
+          'asks for a look at all',
+          { at: told, mark: rules.overflowUnmarked ? 0 : sender.count },
+          rules.overflow ? store(at, SENDER, 'overflow', 1, 'ordered') : at,
+        );
       case 'token':
-        return put(`leaves token ${slot}`, { at: 'news', count: sender.count + 1, mark: sender.count + 1 }, store(at, SENDER, `token ${sender.count % TOKENS}`, slot, 'plain'));
+        return put(
+          `leaves token ${slot}`,
+          { at: 'news', count: sender.count + 1, mark: sender.count + 1 },
+          store(at, SENDER, `token ${sender.count % TOKENS}`, slot, 'plain'),
+        );
       case 'news':
         return put('stores news', { at: told }, store(at, SENDER, 'news', (sender.count % COUNTS) * 16 + slot, rules.news));
       case 'asleep?':
@@ -205,7 +244,15 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
         const places = Array.from({ length: waiting }, (_, i) => (hub.taken + i) % TOKENS);
         const copying = waiting > 1 && waiting <= TOKENS ? places : [];
         const slots = waiting === 1 ? [load(at, HUB, 'news') % 16] : [];
-        return next(`takes ${waiting}`, { at: rules.copyFirst ? 'copy' : 'taken', taken: seen, count: seen, copying, slots, all: waiting > TOKENS, said: false });
+        return next(`takes ${waiting}`, {
+          at: rules.copyFirst ? 'copy' : 'taken',
+          taken: seen,
+          count: seen,
+          copying,
+          slots,
+          all: waiting > TOKENS,
+          said: false,
+        });
       }
       case 'copy': {
         const [place, ...copying] = hub.copying;
@@ -224,9 +271,14 @@ export function doorbell(rules: DoorbellRules, messages: readonly number[]): Mod
       }
       case 'deliver': {
         const [slot, ...slots] = hub.all ? each : hub.slots;
-        if (slot === undefined) return next('is done', { at: rules.takenFirst ? 'look' : 'taken', count: hub.count, slots: [], all: false, said: false });
+        if (slot === undefined)
+          return next('is done', { at: rules.takenFirst ? 'look' : 'taken', count: hub.count, slots: [], all: false, said: false });
         const cursor = load(at, HUB, `cursor ${slot}`);
-        return next(`looks at ${slot}: ${cursor}`, { slots: hub.all ? each.slice(1) : slots, all: false, seen: replaced(hub.seen, slot, cursor) });
+        return next(`looks at ${slot}: ${cursor}`, {
+          slots: hub.all ? each.slice(1) : slots,
+          all: false,
+          seen: replaced(hub.seen, slot, cursor),
+        });
       }
     }
   }

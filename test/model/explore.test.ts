@@ -26,11 +26,23 @@ function locks(orders: readonly (readonly [string, string])[]): Model<{ at: numb
 
 describe('the explorer', () => {
   it('finds no deadlock where there is none, and visits every state once', () => {
-    expect(explore(locks([['a', 'b'], ['a', 'b']]))).toEqual({ states: 12, ends: [{ at: [3, 3], held: { a: -1, b: -1 } }] });
+    expect(
+      explore(
+        locks([
+          ['a', 'b'],
+          ['a', 'b'],
+        ]),
+      ),
+    ).toEqual({ states: 12, ends: [{ at: [3, 3], held: { a: -1, b: -1 } }] });
   });
 
   it('finds a deadlock by the shortest way', () => {
-    const { failure } = explore(locks([['a', 'b'], ['b', 'a']]));
+    const { failure } = explore(
+      locks([
+        ['a', 'b'],
+        ['b', 'a'],
+      ]),
+    );
     expect(failure?.what).toBe('a process waits for ever');
     expect(failure?.trace.slice(0, -1)).toEqual(['0 takes a', '1 takes b']);
   });
@@ -49,7 +61,11 @@ describe('the explorer', () => {
     const trap: Model<string> = {
       start: 'free',
       steps: (state) => {
-        if (state === 'free') return [{ label: 'go home', to: 'home' }, { label: 'step in', to: 'left' }];
+        if (state === 'free')
+          return [
+            { label: 'go home', to: 'home' },
+            { label: 'step in', to: 'left' },
+          ];
         if (state === 'home') return [];
         return [{ label: 'turn', to: state === 'left' ? 'right' : 'left' }];
       },

@@ -78,7 +78,9 @@ export function explore<S>(model: Model<S>): Exploration<S> {
     for (const { label, to } of steps) (into[number(to, at, label)] as number[]).push(at);
   }
   const endless = firstThatCannotEnd(into, ends);
-  return endless === undefined ? { states: states.length, ends: ends.map((end) => states[end] as S) } : fail('no end can be reached any more', endless);
+  return endless === undefined
+    ? { states: states.length, ends: ends.map((end) => states[end] as S) }
+    : fail('no end can be reached any more', endless);
 }
 
 /** Walks back from the ends; the lowest number not met is the earliest state found. */

@@ -98,7 +98,11 @@ export function room(rules: RoomRules, { capacity, total, wanted, unblocks }: Ro
         if (writer.published === writer.written) return next('has published', { at: free(writer.known) >= wanted ? 'write' : 'block' });
         return put('publishes', { at: 'tell', published: writer.written }, store(at, WRITER, 'producer', writer.written, 'ordered'));
       case 'tell':
-        return next('tells', { at: writer.written === total ? 'end' : free(writer.known) >= wanted ? 'write' : 'block' }, { ...state.news, reader: true });
+        return next(
+          'tells',
+          { at: writer.written === total ? 'end' : free(writer.known) >= wanted ? 'write' : 'block' },
+          { ...state.news, reader: true },
+        );
       case 'block':
         return put('says that it waits', { at: rules.lookAgain ? 'again' : 'wait' }, store(at, WRITER, 'blocked', 1, rules.blocked));
       case 'again': {
@@ -106,7 +110,9 @@ export function room(rules: RoomRules, { capacity, total, wanted, unblocks }: Ro
         return next(`sees ${known} read`, { known, at: free(known) >= wanted ? 'write' : 'wait' });
       }
       case 'wait':
-        return state.news.writer ? next('has news', { at: unblocks === 'on news' ? 'unblock' : 'write' }, { ...state.news, writer: false }) : [];
+        return state.news.writer
+          ? next('has news', { at: unblocks === 'on news' ? 'unblock' : 'write' }, { ...state.news, writer: false })
+          : [];
       case 'unblock':
         return put('waits no more', { at: 'write' }, store(at, WRITER, 'blocked', 0, rules.blocked));
       case 'end':

@@ -21,14 +21,18 @@ describe('the agreed switch', () => {
 
   const needed: readonly (readonly [what: string, without: Partial<SwitchRules>, how: RegExp])[] = [
     ['is split when the decision is stored and not swapped', { compareAndSwap: 'not for the ring' }, /^split decision/],
-    ['mistakes a Proposal for payload when the claim is stored and not swapped', { compareAndSwap: 'not at the claim' }, /takes proposal for payload/],
+    [
+      'mistakes a Proposal for payload when the claim is stored and not swapped',
+      { compareAndSwap: 'not at the claim' },
+      /takes proposal for payload/,
+    ],
     ['mistakes a Proposal for payload when the client does not claim first', { claimFirst: false }, /takes proposal for payload/],
     ['mistakes payload for an answer when a late Proposal has none', { answers: 'none' }, /takes payload for an answer/],
     ['mistakes an answer for payload when there are two', { answers: 'two' }, /takes decline for payload/],
     ['mistakes a Proposal for payload when the server does not wait for it', { awaitsProposal: false }, /takes proposal for payload/],
     ['mistakes an answer for payload when the client does not wait for it', { awaitsAnswer: false }, /takes (accept|decline) for payload/],
     ['mistakes a Decline for payload when the server does not wait for it', { awaitsDecline: false }, /takes decline for payload/],
-    ['looks at another connection\'s word when the ring is given away too early', { elementHeld: false }, /another connection's/],
+    ["looks at another connection's word when the ring is given away too early", { elementHeld: false }, /another connection's/],
   ];
   for (const [what, without, how] of needed) {
     it(what, () => {

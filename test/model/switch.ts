@@ -36,7 +36,19 @@ type Word = 'offered' | 'claimed' | 'ring' | 'tcpByClient' | 'tcpByServer';
 type Outcome = 'ring' | 'tcp' | 'failed';
 
 interface Client {
-  readonly at: 'seeking' | 'claim' | 'answer' | 'propose' | 'proposed' | 'decide' | 'confirm' | 'refuse' | 'give up' | 'say decline' | 'declined' | Outcome;
+  readonly at:
+    | 'seeking'
+    | 'claim'
+    | 'answer'
+    | 'propose'
+    | 'proposed'
+    | 'decide'
+    | 'confirm'
+    | 'refuse'
+    | 'give up'
+    | 'say decline'
+    | 'declined'
+    | Outcome;
   /** It was offered a ring and is to say when it is done with it. */
   readonly offer: boolean;
   /** The server has answered its Proposal. */
@@ -46,7 +58,19 @@ interface Client {
 }
 
 interface Server {
-  readonly at: 'accepted' | 'offered' | 'give up' | 'proposal' | 'time out' | 'late proposal' | 'refuse' | 'decline' | 'confirm' | 'time out of confirm' | 'late confirm' | Outcome;
+  readonly at:
+    | 'accepted'
+    | 'offered'
+    | 'give up'
+    | 'proposal'
+    | 'time out'
+    | 'late proposal'
+    | 'refuse'
+    | 'decline'
+    | 'confirm'
+    | 'time out of confirm'
+    | 'late confirm'
+    | Outcome;
   readonly known: boolean; // the client's ring, from its answer on the Unix socket
   readonly looked: Word | '';
   readonly spoken: boolean;
@@ -99,7 +123,8 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
 
   function decide(state: State, looked: Word | '', from: Word, to: Word): { looked: Word } | { word: Word; found: Word } {
     const place = from === 'offered' ? 'not at the claim' : 'not for the ring';
-    if (rules.compareAndSwap !== place || to === 'tcpByClient' || (to === 'tcpByServer' && from === 'claimed')) return state.word === from ? { word: to, found: to } : { word: state.word, found: state.word };
+    if (rules.compareAndSwap !== place || to === 'tcpByClient' || (to === 'tcpByServer' && from === 'claimed'))
+      return state.word === from ? { word: to, found: to } : { word: state.word, found: state.word };
     if (looked === '') return { looked: state.word };
     return looked === from ? { word: to, found: to } : { word: state.word, found: looked };
   }
@@ -120,7 +145,7 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
       return to(label, { at: outcome, looked: '' }, { ...rest, ...giving, ...closing, name: false });
     };
     const tryTo = (from: Word, wanted: Word, then: (found: Word, rest: Partial<State>) => Step<State>): Step<State> => {
-      if (state.element === 'free') return mistake('the word of a ring is used that is another connection\'s');
+      if (state.element === 'free') return mistake("the word of a ring is used that is another connection's");
       const result = decide(state, client.looked, from, wanted);
       if ('looked' in result) return to(`sees ${result.looked}`, { looked: result.looked });
       return then(result.found, { word: result.word });
@@ -132,7 +157,15 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
     switch (client.at) {
       case 'seeking':
         return [
-          ...(unix.down.length > 0 ? [to('is offered a ring', { at: rules.claimFirst ? 'claim' : 'answer', offer: true }, { name: false, unix: { ...unix, down: [] } })] : []),
+          ...(unix.down.length > 0
+            ? [
+                to(
+                  'is offered a ring',
+                  { at: rules.claimFirst ? 'claim' : 'answer', offer: true },
+                  { name: false, unix: { ...unix, down: [] } },
+                ),
+              ]
+            : []),
           ...(message !== undefined ? [end('hears the server first', 'tcp')] : []),
           end('waits no longer for an offer', 'tcp'),
         ];
@@ -143,16 +176,29 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
           ),
         ];
       case 'answer':
-        return [to('answers', { at: 'propose' }, { unix: { ...unix, up: [...unix.up, 'answer'] }, ...(rules.claimFirst ? {} : { word: 'claimed' }) })];
+        return [
+          to(
+            'answers',
+            { at: 'propose' },
+            { unix: { ...unix, up: [...unix.up, 'answer'] }, ...(rules.claimFirst ? {} : { word: 'claimed' }) },
+          ),
+        ];
       case 'propose':
         return [to('sends a Proposal', { at: 'proposed' }, say('proposal'))];
       case 'proposed':
         return [
           to('waits no longer for an Accept', { at: 'give up' }),
           ...(message === undefined ? [] : message === 'closed' ? [end('is hung up on', 'failed', taken)] : []),
-          ...(message === 'accept' ? [to('takes an Accept', { at: 'decide', answered: true }, taken), to('dislikes an Accept', { at: 'refuse', answered: true }, taken)] : []),
+          ...(message === 'accept'
+            ? [
+                to('takes an Accept', { at: 'decide', answered: true }, taken),
+                to('dislikes an Accept', { at: 'refuse', answered: true }, taken),
+              ]
+            : []),
           ...(message === 'decline' ? [end('takes a Decline', 'tcp', taken)] : []),
-          ...(message !== undefined && message !== 'closed' && !ANSWERS.includes(message) ? [mistake(`the client takes ${message} for an answer`)] : []),
+          ...(message !== undefined && message !== 'closed' && !ANSWERS.includes(message)
+            ? [mistake(`the client takes ${message} for an answer`)]
+            : []),
         ];
       case 'decide':
         return [
@@ -169,7 +215,9 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
           tryTo('claimed', 'tcpByClient', (found, rest) => {
             if (found === 'tcpByClient') return to('decides for TCP', { at: 'say decline', looked: '' }, rest);
             if (found !== 'tcpByServer') return mistake(`the client finds ${found}`);
-            return client.answered || !rules.awaitsAnswer ? end('finds the decision for TCP', 'tcp', rest) : to('finds the decision for TCP', { at: 'declined', looked: '' }, rest);
+            return client.answered || !rules.awaitsAnswer
+              ? end('finds the decision for TCP', 'tcp', rest)
+              : to('finds the decision for TCP', { at: 'declined', looked: '' }, rest);
           }),
         ];
       case 'say decline':
@@ -179,17 +227,25 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
         if (message === 'closed') return [end('is hung up on', 'failed', taken)];
         return [
           ...(patient ? [] : [end('waits no longer for any answer', 'failed')]),
-          ...(message !== undefined ? [ANSWERS.includes(message) ? end('takes the answer', 'tcp', taken) : mistake(`the client takes ${message} for an answer`)] : []),
+          ...(message !== undefined
+            ? [ANSWERS.includes(message) ? end('takes the answer', 'tcp', taken) : mistake(`the client takes ${message} for an answer`)]
+            : []),
         ];
       case 'tcp':
         return [
           ...late,
           ...(client.spoken ? [] : [to('sends payload', { spoken: true }, say('payload'))]),
-          ...(message === undefined ? [] : message === 'payload' || message === 'closed' ? [to(`reads ${message}`, {}, taken)] : [mistake(`the client takes ${message} for payload`)]),
+          ...(message === undefined
+            ? []
+            : message === 'payload' || message === 'closed'
+              ? [to(`reads ${message}`, {}, taken)]
+              : [mistake(`the client takes ${message} for payload`)]),
         ];
       case 'ring':
         if (message === undefined) return [];
-        return [message === 'closed' ? to('is hung up on', { at: 'failed' }, taken) : mistake(`${message} reaches the client behind its ring`)];
+        return [
+          message === 'closed' ? to('is hung up on', { at: 'failed' }, taken) : mistake(`${message} reaches the client behind its ring`),
+        ];
       case 'failed':
         return late;
     }
@@ -203,7 +259,8 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
     });
     const mistake = (what: string): Step<State> => to('makes a mistake', {}, { mistake: what });
     const say = (...messages: Message[]) => ({ tcp: { ...tcp, down: [...tcp.down, ...messages] } });
-    const released = (refused: boolean) => (state.element === 'none' ? 'none' : refused || !rules.elementHeld ? 'free' : 'released') as State['element'];
+    const released = (refused: boolean) =>
+      (state.element === 'none' ? 'none' : refused || !rules.elementHeld ? 'free' : 'released') as State['element'];
     const end = (label: string, outcome: 'tcp' | 'failed', rest: Partial<State> = {}): Step<State> => {
       const down = (rest.tcp ?? tcp).down;
       const closing = outcome === 'failed' ? { tcp: { ...(rest.tcp ?? tcp), down: [...down, 'closed' as const] } } : {};
@@ -227,7 +284,9 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
       const after = { unix: { ...unix, up: rest } };
       if (told === 'refuse') {
         const element = state.element === 'released' ? ('free' as const) : state.element;
-        return [to('is told that the offer is done with', server.at === 'offered' ? { at: 'give up' } : {}, { ...after, refused: true, element })];
+        return [
+          to('is told that the offer is done with', server.at === 'offered' ? { at: 'give up' } : {}, { ...after, refused: true, element }),
+        ];
       }
       return [to('is told of the claim', { known: true, ...(server.at === 'offered' ? { at: 'proposal' as const } : {}) }, after)];
     }
@@ -238,7 +297,10 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
       switch (server.at) {
         case 'accepted':
           if (!state.name) return [end('finds no name', 'tcp')];
-          return [to('offers a ring', { at: 'offered' }, { element: 'set aside', unix: { ...unix, down: ['offer'] } }), end('can offer nothing', 'tcp')];
+          return [
+            to('offers a ring', { at: 'offered' }, { element: 'set aside', unix: { ...unix, down: ['offer'] } }),
+            end('can offer nothing', 'tcp'),
+          ];
         case 'offered':
           return [to('waits no longer for the claim', { at: 'give up' })];
         case 'give up':
@@ -278,7 +340,9 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
               const declined = { ...rest, ...say('decline') };
               if (found === 'tcpByServer') return end('declines', 'tcp', declined);
               if (found !== 'tcpByClient') return mistake(`the server finds ${found}`);
-              return rules.awaitsDecline ? to('declines, too', { at: 'decline', looked: '' }, declined) : end('declines, too', 'tcp', declined);
+              return rules.awaitsDecline
+                ? to('declines, too', { at: 'decline', looked: '' }, declined)
+                : end('declines, too', 'tcp', declined);
             }),
           ];
         case 'decline':
@@ -299,11 +363,17 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
         case 'tcp':
           return [
             ...(server.spoken ? [] : [to('sends payload', { spoken: true }, say('payload'))]),
-            ...(message === undefined ? [] : message === 'payload' || message === 'closed' ? [to(`reads ${message}`, {}, taken)] : [mistake(`the server takes ${message} for payload`)]),
+            ...(message === undefined
+              ? []
+              : message === 'payload' || message === 'closed'
+                ? [to(`reads ${message}`, {}, taken)]
+                : [mistake(`the server takes ${message} for payload`)]),
           ];
         case 'ring':
           if (message === undefined) return [];
-          return [message === 'closed' ? to('is hung up on', { at: 'failed' }, taken) : mistake(`${message} reaches the server behind its ring`)];
+          return [
+            message === 'closed' ? to('is hung up on', { at: 'failed' }, taken) : mistake(`${message} reaches the server behind its ring`),
+          ];
         case 'failed':
           return [];
       }
@@ -313,7 +383,11 @@ export function agreedSwitch(rules: SwitchRules, { patient }: { patient: boolean
       if (message === undefined || message === 'closed') return [];
       if (message === 'decline') return [end('takes a Decline', 'tcp', taken)];
       if (message !== 'confirm') return [mistake(`the server takes ${message} for a Confirm`)];
-      return [state.word === 'ring' ? to('takes the Confirm', { at: 'ring' }, taken) : mistake(`the server is sent a Confirm with the word ${state.word}`)];
+      return [
+        state.word === 'ring'
+          ? to('takes the Confirm', { at: 'ring' }, taken)
+          : mistake(`the server is sent a Confirm with the word ${state.word}`),
+      ];
     }
   }
 }

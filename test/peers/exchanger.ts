@@ -46,6 +46,8 @@ async function exchange(socket: Socket, clientPort: number): Promise<void> {
     received += chunk.length;
     send();
   });
+  // A peer that ends without a word is answered all the same: it may still be reading.
+  socket.on('end', send);
   const failure: { code?: string | undefined } = {};
   socket.on('error', (error: NodeJS.ErrnoException) => {
     failure.code = error.code;
@@ -81,8 +83,11 @@ if (role === 'server') {
   await Promise.all(
     Array.from({ length: connections }, async () => {
       const socket = connect({ ...side.options, port, host: '127.0.0.1', allowHalfOpen: true });
-      await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-      await exchange(socket, socket.localPort as number);
+      const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+        socket.once('connect', () => resolve(undefined)).once('error', resolve);
+      });
+      if (failure === undefined) await exchange(socket, socket.localPort as number);
+      else report('failed', { code: failure.code });
     }),
   );
 }

@@ -33,35 +33,55 @@ const ROWS: { readonly [K in keyof Required<SmcOptions>]: Row } = {
   fallback: {
     env: 'SMC_FALLBACK',
     default: 'tcp',
-    good: [['tcp', 'tcp'], ['error', 'error']],
+    good: [
+      ['tcp', 'tcp'],
+      ['error', 'error'],
+    ],
     bad: ['', 'none', 'TCP', true, ['tcp'], 0],
     badText: ['none', 'Error', 'true', ' tcp'],
   },
   busyPoll: {
     env: 'SMC_BUSY_POLL',
     default: 'auto',
-    good: [['auto', 'auto'], ['off', 'off'], [0, '0'], [50, '50'], [1_000_000, '1000000']],
+    good: [
+      ['auto', 'auto'],
+      ['off', 'off'],
+      [0, '0'],
+      [50, '50'],
+      [1_000_000, '1000000'],
+    ],
     bad: ['on', '', -1, 1.5, 1_000_001, Number.NaN, Number.POSITIVE_INFINITY, '50', true, [50]],
     badText: ['on', '1000001', ...notNumbers],
   },
   discoveryWait: {
     env: 'SMC_DISCOVERY_WAIT',
     default: 200,
-    good: [[0, '0'], [1, '1'], [60_000, '60000']],
+    good: [
+      [0, '0'],
+      [1, '1'],
+      [60_000, '60000'],
+    ],
     bad: [-1, 60_001, 0.5, Number.NaN, '200', '', true],
     badText: ['60001', ...notNumbers],
   },
   handshakeTimeout: {
     env: 'SMC_HANDSHAKE_TIMEOUT',
     default: 6000,
-    good: [[1, '1'], [600_000, '600000']],
+    good: [
+      [1, '1'],
+      [600_000, '600000'],
+    ],
     bad: [0, -1, 600_001, 1.5, Number.NaN, '6000', true],
     badText: ['0', '600001', ...notNumbers],
   },
   ringSize: {
     env: 'SMC_RING_SIZE',
     default: 262_144,
-    good: [[RING_SIZE_MIN, `${RING_SIZE_MIN}`], [65_536, '65536'], [RING_SIZE_MAX, `${RING_SIZE_MAX}`]],
+    good: [
+      [RING_SIZE_MIN, `${RING_SIZE_MIN}`],
+      [65_536, '65536'],
+      [RING_SIZE_MAX, `${RING_SIZE_MAX}`],
+    ],
     bad: [0, RING_SIZE_MIN / 2, RING_SIZE_MIN + 1, 100_000, RING_SIZE_MAX * 2, 65_536.5, '65536', Number.NaN, true],
     badText: ['0', '8192', '100000', `${RING_SIZE_MAX * 2}`, '64K', ...notNumbers],
   },
@@ -141,11 +161,20 @@ describe('options', () => {
         expect((await resolvedWith({ [env]: '' }))({})[name]).toEqual(ROWS[name].default);
       });
 
-      it.each([['other values', bad], ['values of other kinds', NEVER]] as const)('refuses %s at once, by name', (_what, values) => {
+      it.each([
+        ['other values', bad],
+        ['values of other kinds', NEVER],
+      ] as const)('refuses %s at once, by name', (_what, values) => {
         for (const value of values) {
           const options = given(name, value) as never;
           const to = { port: 1, host: '127.0.0.1', ...given(name, value) } as never;
-          for (const use of [() => connect(to), () => new Socket(options), () => createServer(options), () => new Server(options), () => new Socket().connect(to)]) {
+          for (const use of [
+            () => connect(to),
+            () => new Socket(options),
+            () => createServer(options),
+            () => new Server(options),
+            () => new Socket().connect(to),
+          ]) {
             expect(use, inspect(value)).toThrow(refusal(name));
           }
         }
@@ -154,7 +183,12 @@ describe('options', () => {
       it(`refuses other values of ${env} at once, by the variable's name`, async () => {
         for (const text of badText) {
           const library = await startedWith({ [env]: text });
-          for (const use of [() => library.connect({ port: 1, host: '127.0.0.1' }), () => new library.Socket(), () => library.createServer(), () => library.createServer(() => {})]) {
+          for (const use of [
+            () => library.connect({ port: 1, host: '127.0.0.1' }),
+            () => new library.Socket(),
+            () => library.createServer(),
+            () => library.createServer(() => {}),
+          ]) {
             expect(use, inspect(text)).toThrow(refusal(env));
           }
         }

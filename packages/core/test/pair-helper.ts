@@ -5,7 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket, type SmcOptions } from '../src/index.js';
 
 /** Both ends; `accepted` is told of the server's end within 'connection', before anything is read from it. */
-export async function memoryPair(options: SmcOptions & net.SocketConstructorOpts & { highWaterMark?: number } = {}, accepted?: (socket: Socket) => void): Promise<[client: Socket, server: Socket]> {
+export async function memoryPair(
+  options: SmcOptions & net.SocketConstructorOpts & { highWaterMark?: number } = {},
+  accepted?: (socket: Socket) => void,
+): Promise<[client: Socket, server: Socket]> {
   const all = { transports: ['memory' as const], fallback: 'error' as const, ...options };
   const server = createServer(all as never);
   const other = new Promise<Socket>((resolve) => {
@@ -22,7 +25,9 @@ export async function memoryPair(options: SmcOptions & net.SocketConstructorOpts
   return pair;
 }
 
-export async function netPair(options: net.SocketConstructorOpts & { highWaterMark?: number } = {}): Promise<[client: net.Socket, server: net.Socket]> {
+export async function netPair(
+  options: net.SocketConstructorOpts & { highWaterMark?: number } = {},
+): Promise<[client: net.Socket, server: net.Socket]> {
   const server = net.createServer(options);
   const other = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -20,7 +20,11 @@ const word = fc.oneof(
 function inside({ data, capacity }: RingMemory, view: Uint8Array | undefined): void {
   if (view === undefined) return;
   const at = view.byteOffset - data.byteOffset;
-  same(view.buffer === data.buffer && at >= 0 && at + view.length <= capacity, true, `a view of ${view.length} bytes at ${at} inside the ring`);
+  same(
+    view.buffer === data.buffer && at >= 0 && at + view.length <= capacity,
+    true,
+    `a view of ${view.length} bytes at ${at} inside the ring`,
+  );
 }
 
 describe('a hostile producer', () => {

@@ -70,7 +70,15 @@ const lengths = (capacity: number): fc.Arbitrary<number> =>
 
 export function byteOps(capacity: number, maxLength = 60): fc.Arbitrary<ByteOp[]> {
   const sized = fc.record({
-    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'peek' | 'copy' | 'release' | 'advance'>('write', 'reserve', 'claim', 'peek', 'copy', 'release', 'advance'),
+    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'peek' | 'copy' | 'release' | 'advance'>(
+      'write',
+      'reserve',
+      'claim',
+      'peek',
+      'copy',
+      'release',
+      'advance',
+    ),
     length: lengths(capacity),
     part: fc.nat(100),
   });

@@ -14,11 +14,18 @@ export type RecordOp =
 
 export function recordOps(capacity: number, maxLength = 40): fc.Arbitrary<RecordOp[]> {
   const most = maxRecord(capacity);
-  const length = fc.oneof({ weight: 4, arbitrary: fc.nat(40) }, { weight: 2, arbitrary: fc.nat(most) }, { weight: 1, arbitrary: fc.integer({ min: most - 4, max: most + 1 }) });
+  const length = fc.oneof(
+    { weight: 4, arbitrary: fc.nat(40) },
+    { weight: 2, arbitrary: fc.nat(most) },
+    { weight: 1, arbitrary: fc.integer({ min: most - 4, max: most + 1 }) },
+  );
   return fc.array(
     fc.oneof(
       fc.record({ do: fc.constant('send' as const), lengths: fc.array(length, { maxLength: 12 }) }),
-      fc.record({ do: fc.constant('receive' as const), limit: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constant(Number.MAX_SAFE_INTEGER)) }),
+      fc.record({
+        do: fc.constant('receive' as const),
+        limit: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constant(Number.MAX_SAFE_INTEGER)),
+      }),
       fc.record({ do: fc.constantFrom<'publish' | 'announce'>('publish', 'announce') }),
     ),
     { maxLength },
@@ -63,7 +70,11 @@ export function runRecords(memory: RingMemory, ops: readonly RecordOp[], start =
           expected++;
         }
         seed += expected;
-        same(attempt(() => writer.send(records)), oversized ? 'ERR_SMC_RECORD_TOO_LARGE' : expected, 'records taken');
+        same(
+          attempt(() => writer.send(records)),
+          oversized ? 'ERR_SMC_RECORD_TOO_LARGE' : expected,
+          'records taken',
+        );
         break;
       }
       case 'publish':

@@ -123,10 +123,18 @@ describe('records', () => {
 
 describe('a hostile peer', () => {
   const CAPACITY = 256;
-  const length = fc.oneof(fc.integer({ min: -3, max: 300 }), fc.constantFrom(-1, -(2 ** 31), 2 ** 31 - 1, 2 ** 31 - 4, maxRecord(CAPACITY), maxRecord(CAPACITY) + 1), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }));
+  const length = fc.oneof(
+    fc.integer({ min: -3, max: 300 }),
+    fc.constantFrom(-1, -(2 ** 31), 2 ** 31 - 1, 2 ** 31 - 4, maxRecord(CAPACITY), maxRecord(CAPACITY) + 1),
+    fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+  );
 
   it('cannot make a reader hand out anything but private memory of a length that fits', () => {
-    const attack = fc.record({ cursor: fc.nat(CAPACITY), words: fc.array(fc.tuple(fc.nat(CAPACITY / 4 - 1), length), { maxLength: 12 }), limit: fc.integer({ min: 1, max: 9 }) });
+    const attack = fc.record({
+      cursor: fc.nat(CAPACITY),
+      words: fc.array(fc.tuple(fc.nat(CAPACITY / 4 - 1), length), { maxLength: 12 }),
+      limit: fc.integer({ min: 1, max: 9 }),
+    });
     fc.assert(
       fc.property(fc.array(attack, { maxLength: 6 }), (attacks) => {
         const { memory, check } = guarded(CAPACITY);
@@ -139,7 +147,11 @@ describe('a hostile peer', () => {
           const before = consumer.cursor;
           const count = reader.receive((bytes, offset, taken) => {
             same(bytes.buffer === memory.data.buffer, false, 'memory of the peer handed out');
-            same(taken <= maxRecord(CAPACITY) && offset >= 0 && offset + taken <= bytes.length, true, `a record of ${taken} bytes at ${offset}`);
+            same(
+              taken <= maxRecord(CAPACITY) && offset >= 0 && offset + taken <= bytes.length,
+              true,
+              `a record of ${taken} bytes at ${offset}`,
+            );
           }, limit);
           same(count <= limit, true, 'no more records than asked for');
           same(consumer.cursor - before <= cursor, true, 'no more taken than there was');

@@ -37,7 +37,9 @@ function program(seed: number, most: number, room: number): Op[] {
     at += length;
     const encoding = ENCODINGS[next(ENCODINGS.length)] as BufferEncoding;
     // A string that every encoding can say; UTF-16 has two bytes for each character.
-    return next(2) === 0 ? { chunk: bytes, encoding: 'utf8' } : { chunk: bytes.toString('hex').slice(0, length & ~3), encoding: encoding === 'utf16le' && length * 2 > left ? 'hex' : encoding };
+    return next(2) === 0
+      ? { chunk: bytes, encoding: 'utf8' }
+      : { chunk: bytes.toString('hex').slice(0, length & ~3), encoding: encoding === 'utf16le' && length * 2 > left ? 'hex' : encoding };
   };
   for (let i = 0; i < 60; i++) {
     const kind = next(12);
@@ -50,7 +52,12 @@ function program(seed: number, most: number, room: number): Op[] {
       left = room;
     }
   }
-  ops.push({ do: 'settle' }, { do: 'end', ...chunk(), callback: true }, { do: 'settle' }, { do: 'write', chunk: 'too late', encoding: 'utf8', callback: true });
+  ops.push(
+    { do: 'settle' },
+    { do: 'end', ...chunk(), callback: true },
+    { do: 'settle' },
+    { do: 'write', chunk: 'too late', encoding: 'utf8', callback: true },
+  );
   return ops;
 }
 

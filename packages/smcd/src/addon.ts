@@ -34,6 +34,8 @@ export interface Addon {
   unmap(buffer: ArrayBuffer): number;
   closeDescriptor(fd: number): number;
   keepFreedMemory(): void;
+  /** The process or worker has emitted 'exit': nothing is called back any more. */
+  exiting(): void;
   openDirectory(path: string): number;
   link(directory: number, existing: string, name: string): number;
   unlink(directory: number, name: string): number;

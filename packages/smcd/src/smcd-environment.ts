@@ -130,6 +130,7 @@ export class SmcdEnvironment {
   #leave(): void {
     for (const name of this.takers.keys()) this.registry.unlinkName(name);
     this.registry.leave(this.name);
+    this.addon.exiting();
   }
 }
 

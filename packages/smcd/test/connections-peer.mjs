@@ -23,7 +23,9 @@ function holdings() {
       return []; // the directory's own descriptor
     }
   });
-  const mappings = readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes('/memfd:smc'));
+  const mappings = readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('/memfd:smc'));
   return { descriptors: descriptors.sort(), mappings: mappings.length, sockets: sockets.size };
 }
 
@@ -37,7 +39,8 @@ process.stdin.on('data', (text) => {
 function run({ what, bytes }) {
   if (what === 'holdings') say(holdings());
   // Dies with the callback: what was taken by then has to arrive.
-  if (what === 'send and die') for (const socket of sockets) socket.write(Buffer.alloc(bytes, 7), () => process.kill(process.pid, 'SIGKILL'));
+  if (what === 'send and die')
+    for (const socket of sockets) socket.write(Buffer.alloc(bytes, 7), () => process.kill(process.pid, 'SIGKILL'));
   if (what === 'send') {
     for (const socket of sockets) socket.write(Buffer.alloc(bytes, 7));
     say({});

@@ -101,7 +101,9 @@ describeNative('when the other process is killed', () => {
     // What a loop that has been a peer keeps for all: its directory, its lock, its listener; the child's pipes are gone.
     const kept = descriptors().filter((name) => !before.descriptors.includes(name));
     expect(kept.filter((name) => name.includes('memfd'))).toEqual([]);
-    expect(descriptors().filter((name) => name.startsWith('socket:')).length).toBeLessThanOrEqual(before.descriptors.filter((name) => name.startsWith('socket:')).length + 1);
+    expect(descriptors().filter((name) => name.startsWith('socket:')).length).toBeLessThanOrEqual(
+      before.descriptors.filter((name) => name.startsWith('socket:')).length + 1,
+    );
   });
 
   for (const bytes of [100_000, 4_194_304]) {

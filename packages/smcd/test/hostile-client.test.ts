@@ -141,46 +141,67 @@ describeNative('a client that is silent', () => {
 describeNative('a client that breaks the handshake', () => {
   const ways: readonly (readonly [what: string, way: (client: RawClient) => Promise<unknown>])[] = [
     ['sends payload after its claim', async (client) => (await client.claim(), client.socket.write('payload, not a Proposal'))],
-    ['answers without a claim and sends payload', async (client) => {
-      const { offer } = await client.offer();
-      const mine = client.own.allocate(65_536);
-      client.peer?.send({ type: 'answer', offered: offer.token, token: 1n, slot: 0, element: mine?.name ?? { segment: 0, index: 0 } });
-      await turns();
-      client.socket.write('payload');
-    }],
-    ['sends payload in place of a Confirm', async (client) => {
-      await client.claim();
-      client.propose();
-      await client.message();
-      client.socket.write('payload');
-    }],
-    ['sends a second Proposal', async (client) => {
-      await client.claim();
-      client.propose();
-      await client.message();
-      client.propose();
-    }],
-    ['sends a Confirm before the decision', async (client) => {
-      const { token } = await client.claim();
-      client.propose();
-      await client.message();
-      client.confirm(token);
-    }],
-    ['sends a Confirm of another token', async (client) => {
-      const { tx, token } = await client.claim();
-      client.propose();
-      await client.message();
-      tx.words[WORD.decision] = DECISION.ring;
-      client.confirm(token + 1n);
-    }],
-    ['writes an impossible decision', async (client) => {
-      const { server: element } = await client.offer();
-      element.memory.words[WORD.decision] = 77;
-    }],
-    ['decides for the ring without a Proposal', async (client) => {
-      const { server: element } = await client.offer();
-      element.memory.words[WORD.decision] = DECISION.ring;
-    }],
+    [
+      'answers without a claim and sends payload',
+      async (client) => {
+        const { offer } = await client.offer();
+        const mine = client.own.allocate(65_536);
+        client.peer?.send({ type: 'answer', offered: offer.token, token: 1n, slot: 0, element: mine?.name ?? { segment: 0, index: 0 } });
+        await turns();
+        client.socket.write('payload');
+      },
+    ],
+    [
+      'sends payload in place of a Confirm',
+      async (client) => {
+        await client.claim();
+        client.propose();
+        await client.message();
+        client.socket.write('payload');
+      },
+    ],
+    [
+      'sends a second Proposal',
+      async (client) => {
+        await client.claim();
+        client.propose();
+        await client.message();
+        client.propose();
+      },
+    ],
+    [
+      'sends a Confirm before the decision',
+      async (client) => {
+        const { token } = await client.claim();
+        client.propose();
+        await client.message();
+        client.confirm(token);
+      },
+    ],
+    [
+      'sends a Confirm of another token',
+      async (client) => {
+        const { tx, token } = await client.claim();
+        client.propose();
+        await client.message();
+        tx.words[WORD.decision] = DECISION.ring;
+        client.confirm(token + 1n);
+      },
+    ],
+    [
+      'writes an impossible decision',
+      async (client) => {
+        const { server: element } = await client.offer();
+        element.memory.words[WORD.decision] = 77;
+      },
+    ],
+    [
+      'decides for the ring without a Proposal',
+      async (client) => {
+        const { server: element } = await client.offer();
+        element.memory.words[WORD.decision] = DECISION.ring;
+      },
+    ],
     ['closes TCP after its claim', async (client) => (await client.claim(), client.socket.end())],
   ];
   for (const [what, way] of ways) {
@@ -194,8 +215,16 @@ describeNative('a client that breaks the handshake', () => {
   }
 
   it.each([
-    ['an element that is not there', (peer: RawPeer, token: bigint) => peer.send({ type: 'answer', offered: token, token: 1n, slot: 0, element: { segment: 9, index: 9 } })],
-    ['a slot that cannot be', (peer: RawPeer, token: bigint) => peer.send({ type: 'answer', offered: token, token: 1n, slot: 1024, element: { segment: 0, index: 0 } })],
+    [
+      'an element that is not there',
+      (peer: RawPeer, token: bigint) =>
+        peer.send({ type: 'answer', offered: token, token: 1n, slot: 0, element: { segment: 9, index: 9 } }),
+    ],
+    [
+      'a slot that cannot be',
+      (peer: RawPeer, token: bigint) =>
+        peer.send({ type: 'answer', offered: token, token: 1n, slot: 1024, element: { segment: 0, index: 0 } }),
+    ],
     ['nonsense', (peer: RawPeer) => peer.send(Buffer.from('nonsense'))],
     ['its end', (peer: RawPeer) => peer.close()],
   ] as const)('and answers with %s is a plain one', async (_what, answer) => {

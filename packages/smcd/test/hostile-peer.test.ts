@@ -28,7 +28,12 @@ beforeEach(async () => {
 async function stillServes(): Promise<void> {
   const server = createServer({ transports: ['smcd'], fallback: 'error' }, (socket) => socket.end('still here')).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const socket = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', transports: ['smcd'], fallback: 'error' } as never);
+  const socket = connect({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    transports: ['smcd'],
+    fallback: 'error',
+  } as never);
   const [text] = (await once(socket, 'data')) as [Buffer];
   expect(text.toString()).toBe('still here');
   await once(socket, 'close');
@@ -71,7 +76,9 @@ const ENDS: readonly (readonly [what: string, way: Way])[] = [
   ['a hello with a file', (peer) => withFile('/proc/self/stat', (fd) => peer.send(hello(), [fd]))],
   ['a hello with a directory', (peer) => withFile(directory, (fd) => peer.send(hello(), [fd]))],
   ['a hello with a device', (peer) => withFile('/dev/zero', (fd) => peer.send(hello(), [fd]))],
-  ...[announce(), offer, answer, refuse, decline].map((message) => [`${message.type} before hello`, (peer: RawPeer) => void peer.send(message)] as const),
+  ...[announce(), offer, answer, refuse, decline].map(
+    (message) => [`${message.type} before hello`, (peer: RawPeer) => void peer.send(message)] as const,
+  ),
 ];
 
 const AFTER_HELLO: readonly (readonly [what: string, way: Way])[] = [
@@ -81,7 +88,10 @@ const AFTER_HELLO: readonly (readonly [what: string, way: Way])[] = [
   ['a segment of another size', (peer) => withSegment(SEGMENT_BYTES + 4096, (fd) => peer.send(announce(), [fd]))],
   ['a segment out of turn', (peer) => withSegment(SEGMENT_BYTES, (fd) => peer.send(announce({ id: 1 }), [fd]))],
   ['a segment without elements', (peer) => withSegment(SEGMENT_BYTES, (fd) => peer.send(announce({ elements: 0 }), [fd]))],
-  ['a segment of impossible size', (peer) => withSegment(SEGMENT_BYTES, (fd) => peer.send(announce({ elements: 128, capacity: 2 ** 31 }), [fd]))],
+  [
+    'a segment of impossible size',
+    (peer) => withSegment(SEGMENT_BYTES, (fd) => peer.send(announce({ elements: 128, capacity: 2 ** 31 }), [fd])),
+  ],
   ['a segment that is a file', (peer) => withFile('/proc/self/stat', (fd) => peer.send(announce(), [fd]))],
   ['an offer with a descriptor', (peer) => withSegment(4096, (fd) => peer.send(offer, [fd]))],
   ['an answer nobody waits for', (peer) => peer.send(answer)],
@@ -190,7 +200,10 @@ describeNative('a peer that may say so', () => {
 });
 
 describeNative('more descriptors than fit a message', () => {
-  for (const [what, bytes] of [['nonsense', Buffer.alloc(2)], ['a hello', encode(hello())]] as const) {
+  for (const [what, bytes] of [
+    ['nonsense', Buffer.alloc(2)],
+    ['a hello', encode(hello())],
+  ] as const) {
     it(`end the link group, and none of them stays: with ${what}`, async (ctx) => {
       if (noPython !== undefined) ctx.skip(noPython);
       await survives(() => flood(bytes));
@@ -200,7 +213,6 @@ describeNative('more descriptors than fit a message', () => {
 
 /** Sends 200 descriptors at once; resolves when the loop has hung up. */
 async function flood(bytes: Buffer): Promise<void> {
-
   const program = [
     'import os, socket, sys',
     's = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)',
@@ -210,7 +222,9 @@ async function flood(bytes: Buffer): Promise<void> {
     'socket.send_fds(s, [bytes.fromhex(sys.argv[2])], fds)',
     'print(len(s.recv(1024)))',
   ].join('\n');
-  const child = spawn('python3', ['-c', program, join(directory, `l-${environment.name}`), bytes.toString('hex')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('python3', ['-c', program, join(directory, `l-${environment.name}`), bytes.toString('hex')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [answer] = (await once(child.stdout, 'data')) as [Buffer];
   expect(answer.toString().trim()).toBe('0');
   await once(child, 'close');
@@ -221,11 +235,13 @@ describeNative('any messages at all', () => {
     survives(async () => {
       const any = fc.oneof(
         fc.uint8Array({ maxLength: 80 }),
-        fc.tuple(fc.integer({ min: 1, max: 6 }), fc.constantFrom(12, 16, 28, 32, 44, 60), fc.uint8Array({ minLength: 60, maxLength: 60 })).map(([type, length, body]) => {
-          const bytes = body.slice(0, length);
-          bytes.set([type, 0, 0, 0]);
-          return bytes;
-        }),
+        fc
+          .tuple(fc.integer({ min: 1, max: 6 }), fc.constantFrom(12, 16, 28, 32, 44, 60), fc.uint8Array({ minLength: 60, maxLength: 60 }))
+          .map(([type, length, body]) => {
+            const bytes = body.slice(0, length);
+            bytes.set([type, 0, 0, 0]);
+            return bytes;
+          }),
       );
       const talks = fc.sample(fc.tuple(fc.boolean(), fc.array(fc.tuple(any, fc.nat(2)), { minLength: 1, maxLength: 6 })), 150);
       for (const [polite, messages] of talks) {

@@ -136,7 +136,10 @@ describeNative('a link group', () => {
   it('tells who waits for an answer that there is none, once', async () => {
     const { server, client } = await linkPair();
     const answers: unknown[] = [];
-    const ask = (token: bigint) => server.offer(Buffer.alloc(36), token, { slot: 0, element: { name: { segment: 77, index: 0 } } } as never, (answer) => answers.push(answer));
+    const ask = (token: bigint) =>
+      server.offer(Buffer.alloc(36), token, { slot: 0, element: { name: { segment: 77, index: 0 } } } as never, (answer) =>
+        answers.push(answer),
+      );
     expect(ask(1n)).toBe(true); // there is no such element
     await until(() => answers.length > 0);
     ask(2n);

@@ -70,7 +70,10 @@ export async function linkPair(): Promise<LinkPair> {
     server.end();
     client.end();
   });
-  for (const [group, fd] of [[server, dialled], [client, accepted]] as const) {
+  for (const [group, fd] of [
+    [server, dialled],
+    [client, accepted],
+  ] as const) {
     if (group.start(fd, uid) !== true) throw new Error('no hello');
   }
   await until(() => server.peerInstance !== undefined && client.peerInstance !== undefined);

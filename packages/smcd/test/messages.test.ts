@@ -32,7 +32,9 @@ describe('control messages', () => {
 
   it('of arbitrary bytes are undefined or can be written again as they were', () => {
     const type = fc.nat(8).map((value) => Uint8Array.of(value, 0, 0, 0));
-    const any = fc.tuple(fc.oneof(type, fc.uint8Array({ maxLength: 8 })), fc.uint8Array({ maxLength: 80 })).map(([head, body]) => Buffer.concat([head, body]));
+    const any = fc
+      .tuple(fc.oneof(type, fc.uint8Array({ maxLength: 8 })), fc.uint8Array({ maxLength: 80 }))
+      .map(([head, body]) => Buffer.concat([head, body]));
     fc.assert(
       fc.property(any, (it) => {
         const read = decode(it);
@@ -55,7 +57,9 @@ describe('control messages', () => {
 
   it('are little-endian on the wire', () => {
     const instance = Buffer.from([...Array(INSTANCE_BYTES).keys()]);
-    expect(encode({ type: 'hello', version: PROTOCOL_VERSION, instance, linkGroup: 0x01020304 }).toString('hex')).toBe('0100000001000000000102030405060708090a0b0c0d0e0f04030201');
+    expect(encode({ type: 'hello', version: PROTOCOL_VERSION, instance, linkGroup: 0x01020304 }).toString('hex')).toBe(
+      '0100000001000000000102030405060708090a0b0c0d0e0f04030201',
+    );
     expect(encode({ type: 'segment', id: 1, elements: 4, capacity: 0x40000 }).toString('hex')).toBe('02000000010000000400000000000400');
     expect(encode({ type: 'refuse', offered: 0x0102030405060708n }).toString('hex')).toBe('050000000807060504030201');
     const answer = { type: 'answer' as const, offered: 1n, token: 2n, slot: 3, element: { segment: 4, index: 5 } };

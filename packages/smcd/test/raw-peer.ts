@@ -2,7 +2,16 @@
 
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { acceptConfirmOf, ClcReader, type ClcMessage, DECISION, decide, encode as encodeClc, proposalOf, type RingMemory } from '@smcjs/core/backend';
+import {
+  acceptConfirmOf,
+  ClcReader,
+  type ClcMessage,
+  DECISION,
+  decide,
+  encode as encodeClc,
+  proposalOf,
+  type RingMemory,
+} from '@smcjs/core/backend';
 import { onTestFinished } from 'vitest';
 import type { NativeControl } from '../dist/addon.js';
 import { DOORBELL_BYTES, initialiseDoorbell } from '../dist/doorbell.js';
@@ -101,8 +110,17 @@ export class RawClient {
       this.peer = new RawPeer(this.#listener.accept());
     });
     addon.link(registry.directory, listener, name);
-    this.own = new OwnSegments(addon, (id, elements, capacity, descriptor) => this.peer?.send({ type: 'segment', id, elements, capacity }, [descriptor]) === 0);
-    this.socket = new net.Socket({ fd, manualStart: true, readable: true, writable: true, allowHalfOpen: true } as net.SocketConstructorOpts);
+    this.own = new OwnSegments(
+      addon,
+      (id, elements, capacity, descriptor) => this.peer?.send({ type: 'segment', id, elements, capacity }, [descriptor]) === 0,
+    );
+    this.socket = new net.Socket({
+      fd,
+      manualStart: true,
+      readable: true,
+      writable: true,
+      allowHalfOpen: true,
+    } as net.SocketConstructorOpts);
     this.socket.on('data', (bytes) => {
       this.received = Buffer.concat([this.received, bytes]);
       this.#reader.push(bytes);
@@ -175,6 +193,8 @@ export class RawClient {
   }
 
   confirm(token: bigint): void {
-    this.socket.write(encodeClc(acceptConfirmOf('confirm', { instance: (this.peer as RawPeer).instance, token, capacity: 65_536, linkId: 1 })));
+    this.socket.write(
+      encodeClc(acceptConfirmOf('confirm', { instance: (this.peer as RawPeer).instance, token, capacity: 65_536, linkId: 1 })),
+    );
   }
 }

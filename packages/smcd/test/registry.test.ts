@@ -79,7 +79,8 @@ describeNative('a marker', () => {
 
   it('of an IPv6 address is seen however the address is written', () => {
     mark(v6('2001:db8::1'));
-    for (const form of ['2001:db8::1', '2001:0db8:0:0:0:0:0:1', '2001:DB8::0001', '2001:db8::1%lo']) expect(registry.marks(v6(form)), form).toBe(true);
+    for (const form of ['2001:db8::1', '2001:0db8:0:0:0:0:0:1', '2001:DB8::0001', '2001:db8::1%lo'])
+      expect(registry.marks(v6(form)), form).toBe(true);
     expect(registry.marks(v6('2001:db8::2'))).toBe(false);
     expect(registry.marks(v4('32.1.13.184'))).toBe(false);
   });

@@ -130,7 +130,10 @@ describe('without SMC_RUNTIME_DIR', () => {
     expect(lstatSync(fallback).mode & 0o7777).toBe(0o700);
   });
 
-  it.each([['', 'an empty'], [undefined, 'no']])('a directory per user is used with %j, %s XDG_RUNTIME_DIR', (value) => {
+  it.each([
+    ['', 'an empty'],
+    [undefined, 'no'],
+  ])('a directory per user is used with %j, %s XDG_RUNTIME_DIR', (value) => {
     set('XDG_RUNTIME_DIR', value);
     set('SMC_RUNTIME_DIR', '');
     expect(findRuntimeDir()).toEqual({ path: fallback });

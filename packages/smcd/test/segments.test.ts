@@ -123,7 +123,11 @@ describeNative('a mapping', () => {
     const mirror = addon.mirror(one.buffer as ArrayBuffer, PAGE, 2 * PAGE) as ArrayBuffer;
     const twice = new Uint8Array(mirror);
     expect(twice.length).toBe(4 * PAGE);
-    for (const [from, at] of [[one, PAGE], [two, 3 * PAGE - 1], [one, 2 * PAGE]] as const) {
+    for (const [from, at] of [
+      [one, PAGE],
+      [two, 3 * PAGE - 1],
+      [one, 2 * PAGE],
+    ] as const) {
       from[at] = 1 + (at % 250);
       expect([one[at], two[at], twice[at - PAGE], twice[at + PAGE]]).toEqual(Array(4).fill(1 + (at % 250)));
     }
@@ -161,7 +165,14 @@ describeNative('a mapping', () => {
     addon.unmap(part);
   });
 
-  it.each([[1, PAGE], [0, 1], [0, 0], [PAGE, 2 * PAGE], [3 * PAGE, PAGE], [0, 3 * PAGE]])('is not made twice from %d, %d bytes long, out of two pages', (offset, length) => {
+  it.each([
+    [1, PAGE],
+    [0, 1],
+    [0, 0],
+    [PAGE, 2 * PAGE],
+    [3 * PAGE, PAGE],
+    [0, 3 * PAGE],
+  ])('is not made twice from %d, %d bytes long, out of two pages', (offset, length) => {
     const buffer = map(segment(2 * PAGE), 2 * PAGE);
     expect(addon.mirror(buffer, offset, length)).toBe(-E.INVAL);
     addon.unmap(buffer);
@@ -260,7 +271,12 @@ describeNative('elements', () => {
   it('of a peer are those it has announced, and no others', () => {
     const { own, peer } = both();
     const { name } = own.allocate(16_384) as Element;
-    for (const other of [{ segment: 1, index: 0 }, { segment: 0, index: 4 }, { segment: 0, index: 2 ** 32 - 1 }, { segment: 2 ** 32 - 1, index: 0 }]) {
+    for (const other of [
+      { segment: 1, index: 0 },
+      { segment: 0, index: 4 },
+      { segment: 0, index: 2 ** 32 - 1 },
+      { segment: 2 ** 32 - 1, index: 0 },
+    ]) {
       expect(peer.get(other), JSON.stringify(other)).toBeUndefined();
     }
     expect(peer.get(name)).toBeDefined();

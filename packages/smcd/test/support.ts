@@ -63,7 +63,9 @@ export function descriptors(): string[] {
 
 /** Mappings of memfds, as /proc has them. */
 export function mappings(pid: number | 'self' = 'self'): string[] {
-  return readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').filter((line) => line.includes('/memfd:smc'));
+  return readFileSync(`/proc/${pid}/maps`, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('/memfd:smc'));
 }
 
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -87,7 +89,10 @@ export interface Child {
 /** Starts test/NAME.mjs with arguments as JSON; killed, at the latest, when the test ends. */
 export function child(name: string, args: object, env: Readonly<Record<string, string>> = {}): Child {
   const script = fileURLToPath(new URL(`./${name}.mjs`, import.meta.url));
-  const started = spawn(process.execPath, [script, JSON.stringify(args)], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  const started = spawn(process.execPath, [script, JSON.stringify(args)], {
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const lines: string[] = [];
   const waiting: (() => void)[] = [];
   let over = false;
@@ -125,4 +130,7 @@ export function child(name: string, args: object, env: Readonly<Record<string, s
 }
 
 /** Why there is no Python here, or undefined: a few system calls can be made from nowhere else. */
-export const noPython = spawnSync('python3', ['-c', 'import os, socket, fcntl; os.memfd_create; socket.send_fds']).status === 0 ? undefined : 'no python3 with memfd_create and send_fds';
+export const noPython =
+  spawnSync('python3', ['-c', 'import os, socket, fcntl; os.memfd_create; socket.send_fds']).status === 0
+    ? undefined
+    : 'no python3 with memfd_create and send_fds';

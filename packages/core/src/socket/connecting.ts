@@ -8,7 +8,7 @@ import { refusesTcp, type ResolvedOptions } from '../options.js';
 import { hasHandle, revive } from '../tcp/handle.js';
 import type { Backend, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
-import { type Decline, decline, type TransportName } from '../transport/decline.js';
+import { absent, type Decline, decline, type TransportName } from '../transport/decline.js';
 import { foldAddress } from '../transport/endpoint.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
@@ -48,7 +48,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   if (outOfReach) return toPlain(OUT_OF_REACH);
   const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
   if (!candidates.some((found) => !('reason' in found) && found.mayListen(port))) {
-    return toPlain(declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')));
+    return toPlain(declinesOf(own, (backend) => absent(backend.name, 'client')));
   }
   begin(socket, options, callback);
   resume(socket, options, own, port, plain);
@@ -134,7 +134,7 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       settlePlain(
         socket,
         own,
-        declinesOf(own, (backend) => decline(backend.name, 'path', 'no-marker')),
+        declinesOf(own, (backend) => absent(backend.name, 'client')),
       );
       return;
     }
@@ -243,7 +243,7 @@ class Connecting {
     const known = outcome?.kind === 'tcp' ? outcome.declines : [];
     const declines = declinesOf(this.#own, ({ name }) => {
       if (ring) return name === outcome.channel.transport ? 'usable' : decline(name, 'peer', 'not-preferred');
-      return known.find(({ transport }) => transport === name) ?? decline(name, 'path', 'no-marker');
+      return known.find(({ transport }) => transport === name) ?? absent(name, 'client');
     });
     control.setDeclines(socket, declines);
     if (ring) control.toRing(socket, inner, outcome.channel);

@@ -19,6 +19,8 @@ export function connect(port: number, connectionListener?: () => void): Socket;
 export function connect(path: string, connectionListener?: () => void): Socket;
 /**
  * Connects as `net.connect` does, with its arguments, events and errors; over a ring where the peer can, else over TCP.
+ * What was decided is in {@link Socket.transport} and {@link Socket.declines} from 'connect' on. The socket's 'error' may
+ * also be `ERR_SMC_FALLBACK` or `ERR_SMC_PEER_VIOLATION`. A path, a descriptor, `localAddress` and `localPort` go to node:net.
  * @throws SmcError `ERR_SMC_INVALID_OPTION` synchronously, and whatever net.connect throws.
  */
 export function connect(...args: unknown[]): Socket {
@@ -30,9 +32,14 @@ export function connect(...args: unknown[]): Socket {
   return socket.connect(...args);
 }
 
+/** The same as {@link connect}, as in node:net: for `createConnection` of http agents and http2. */
 export const createConnection = connect;
 
-/** Creates a server as `net.createServer` does. Sockets it emits are {@link Socket}s. */
+/**
+ * Creates a server as `net.createServer` does. Sockets it emits are {@link Socket}s; plain clients are served, too.
+ * `transports` is its order of preference.
+ * @throws SmcError `ERR_SMC_INVALID_OPTION` synchronously.
+ */
 export function createServer(connectionListener?: (socket: Socket) => void): Server;
 export function createServer(options?: ServerOptions, connectionListener?: (socket: Socket) => void): Server;
 export function createServer(options?: ServerOptions | ((socket: Socket) => void), connectionListener?: (socket: Socket) => void): Server {

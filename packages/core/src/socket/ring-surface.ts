@@ -10,15 +10,23 @@ const LINGER_LOOKS = 100;
 const LINGER_ROUNDS = 32;
 
 /**
- * The rings of a connection, in place.
+ * The rings of a connection, in place. All lengths are bytes.
  *
  * Sending: `reserve` a view, fill it, `commit`; or `send` records. Receiving: `peek` a view, look at it, `release`; or
- * `receive` records. The first use of a receiving call takes the receiving direction over from the stream for good:
- * 'data' is not emitted any more ('end' is). Nothing here allocates per message but the views themselves.
+ * `receive` records. The first use of a receiving call (`peek`, `receive`, `readable`, setting `onreadable`) takes the
+ * receiving direction over from the stream for good: 'data' is not emitted any more ('end' is). Nothing here allocates per
+ * message but the views themselves.
+ *
+ * Both ends must agree on bytes or records: records cannot start in a direction that was used as a byte stream, unless
+ * a multiple of 4 bytes went before. After the socket was destroyed there is no room and nothing to read, and views have
+ * length 0 once the memory is unmapped.
  */
 export class RingSurface {
   #onreadable: (() => void) | undefined;
-  /** Called from the loop when room may have come after `reserve` or `send` found none. */
+  /**
+   * Called from the loop when room may have come after `reserve` or `send` found none. Also called for other news of the
+   * peer and when either side closes: look again.
+   */
   onwritable: (() => void) | undefined;
 
   readonly #stream: RingStream;
@@ -33,21 +41,22 @@ export class RingSurface {
     stream.writer = () => this.#onRoom();
   }
 
-  /** Bytes of the ring we write and of the ring we read. */
+  /** Bytes of the ring we write (the peer's `ringSize`) and of the ring we read (ours). */
   get capacity(): { readonly tx: number; readonly rx: number } {
     const { tx, rx } = this.#stream.channel;
     return { tx: tx.capacity, rx: rx.capacity };
   }
 
-  /** Largest record `send` takes. */
+  /** Bytes of the largest record `send` takes: half the ring we write, less 4. */
   get maxRecord(): number {
     return this.#records().maxRecord;
   }
 
   /**
    * A view of exactly `length` bytes of the peer's ring to fill in place; undefined when there is no room now (see
-   * {@link writable}), or while the stream still has unwritten chunks. Valid until `commit`. Over the memory transport
-   * it is shorter where the ring wraps.
+   * {@link writable}), while the stream still has unwritten chunks, and when either side has closed. The memory is the
+   * peer's ring: lent until `commit` or the next sending call, not to be kept. Over the memory transport it is shorter
+   * where the ring wraps.
    */
   reserve(length: number): Uint8Array | undefined {
     if (!this.#sendable()) return undefined;
@@ -57,7 +66,8 @@ export class RingSurface {
   }
 
   /**
-   * Sends the first `length` bytes of the reserved view and wakes the peer if it sleeps.
+   * Sends the first `length` bytes of the reserved view and wakes the peer if it sleeps. Nothing happens on a socket that
+   * was destroyed.
    * @throws SmcError `ERR_SMC_RING_MISUSE` for more than was reserved.
    */
   commit(length: number): void {
@@ -68,7 +78,10 @@ export class RingSurface {
     channel.notify();
   }
 
-  /** Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed. */
+  /**
+   * Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed; never for more
+   * than the ring holds. One waiter at a time: a second call takes the place of the first, which then stays pending.
+   */
   writable(length = 1): Promise<boolean> {
     if (!this.#sendable() && this.#over) return Promise.resolve(false);
     if (this.#sendable() && this.#stream.channel.tx.space(length) >= length) return Promise.resolve(true);
@@ -78,7 +91,12 @@ export class RingSurface {
     });
   }
 
-  /** Sends records, boundaries kept, from index `start` on; returns how many were taken (fewer when there is no room). */
+  /**
+   * Sends records, boundaries kept, from index `start` on; returns how many were taken (fewer when there is no room, none
+   * while the stream still has unwritten chunks). They are copied: the caller's memory can be used again at once.
+   * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE` for a record above {@link maxRecord}; those before it have been sent.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` where no record can start.
+   */
   send(records: readonly Uint8Array[], start = 0): number {
     if (!this.#sendable()) return 0;
     const { channel } = this.#stream;
@@ -95,13 +113,19 @@ export class RingSurface {
     return taken;
   }
 
-  /** A live view of up to `limit` received bytes, or undefined when there are none. See {@link PeerView} for its limits. */
+  /**
+   * A live view of up to `limit` received bytes (default: all there are), or undefined when there are none. The memory is
+   * lent until `release`; the peer can still change it: see {@link PeerView} for what must not be done with it.
+   */
   peek(limit?: number): PeerView | undefined {
     this.#takeOver();
     return this.#stream.closed ? undefined : this.#stream.channel.rx.peek(limit);
   }
 
-  /** Gives `length` peeked bytes back; the view must not be used any more. */
+  /**
+   * Gives the first `length` peeked bytes back; that part of the view must not be used any more: the peer writes there.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more than is readable.
+   */
   release(length: number): void {
     const { channel, closed } = this.#stream;
     if (closed) return;
@@ -111,7 +135,12 @@ export class RingSurface {
     if (channel.rx.known === 0) this.#stream.noteState();
   }
 
-  /** Hands up to `limit` received records to `handler` as ranges of private memory; returns how many there were. */
+  /**
+   * Hands up to `limit` received records (default: all there are) to `handler` as ranges `bytes[offset .. offset + length)`
+   * of private memory, the receiver's to keep; returns how many there were. A record the handler throws at is taken.
+   * A length that cannot be destroys the socket with `ERR_SMC_PEER_VIOLATION`.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` where no record starts.
+   */
   receive(handler: (bytes: Uint8Array, offset: number, length: number) => void, limit?: number): number {
     this.#takeOver();
     if (this.#stream.closed) return 0;
@@ -130,7 +159,10 @@ export class RingSurface {
     }
   }
 
-  /** Resolves to true when there are bytes to peek, to false when the peer has ended and everything was read. */
+  /**
+   * Resolves to true when there are bytes to peek, to false when the peer has ended and everything was read, or this side
+   * was destroyed. One waiter at a time: a second call takes the place of the first, which then stays pending.
+   */
   readable(): Promise<boolean> {
     this.#takeOver();
     if (!this.#stream.closed && this.#stream.channel.rx.available() > 0) return Promise.resolve(true);

@@ -8,7 +8,7 @@ import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js'
 import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
 import type { AcceptedConnection, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
-import { type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
+import { absent, type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
 import type { Outcome } from './client-rendezvous.js';
 import { endpointOf } from '../transport/endpoint.js';
@@ -31,7 +31,12 @@ const root = new AsyncResource('SMC');
 
 const serverSockets = diagnostics.channel('net.server.socket');
 
-/** A net.Server; sockets given to 'connection' are {@link Socket}s. */
+/**
+ * A net.Server; sockets given to 'connection' are {@link Socket}s, with their transport known. Clients that use this library
+ * can find it from 'listening' on, until close(). A plain client is given to 'connection' at once; one that waits for a ring
+ * after the handshake, at most `discoveryWait` and `handshakeTimeout` later. With `fallback: 'error'` a connection that
+ * ends on TCP is closed without 'connection', unless `transports` names 'tcp'.
+ */
 export class Server extends net.Server {
   readonly #own: ResolvedOptions;
   readonly #socketOptions: { allowHalfOpen: boolean; highWaterMark?: number };
@@ -44,7 +49,7 @@ export class Server extends net.Server {
   /** @internal What a connection that was plain from the start has for its declines. */
   plainDeclines: readonly Decline[] = [];
 
-  /** @throws SmcError `ERR_SMC_INVALID_OPTION` */
+  /** @throws SmcError `ERR_SMC_INVALID_OPTION` for an unusable option of ours, at once. */
   constructor(options?: ServerOptions | ConnectionListener, listener?: ConnectionListener) {
     const given = typeof options === 'function' ? {} : (options ?? {});
     const own = resolveOptions(given);
@@ -89,7 +94,7 @@ export class Server extends net.Server {
       }
     }
     this.#declines = declines;
-    this.plainDeclines = sorted([...declines, ...[...this.#registered].map((name) => decline(name, 'peer', 'peer-not-smc'))]);
+    this.plainDeclines = sorted([...declines, ...[...this.#registered].map((name) => absent(name, 'server'))]);
   }
 
   #unregister(): void {
@@ -129,7 +134,7 @@ export class Server extends net.Server {
     for (const name of this.#registered) {
       const backend = usableBackend(name);
       const offer = 'reason' in backend ? backend : backend.offer(connection, this.#own);
-      if (offer === undefined) declines.push(decline(name, 'peer', 'peer-not-smc'));
+      if (offer === undefined) declines.push(absent(name, 'server'));
       else if ('reason' in offer) refused = declines.push(offer) > 0;
       else return { name, offer };
     }
@@ -163,7 +168,7 @@ export class Server extends net.Server {
     );
     control.setInner(socket, accepted);
     const others = this.#declines.concat(
-      [...this.#registered].filter((other) => other !== name).map((other) => decline(other, 'peer', 'peer-not-smc')),
+      [...this.#registered].filter((other) => other !== name).map((other) => absent(other, 'server')),
     );
     const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => this.#settle(socket, accepted, outcome, others));
     control.setAbort(socket, () => handshake.abort());

@@ -17,15 +17,17 @@ import type { OnRead, WriteRequest } from './ring-stream.js';
 import { RingSurface } from './ring-surface.js';
 import { kDeclines, kGiven, kOnRead, kOptions, kState, type State } from './socket-state.js';
 
-/** What `socket.stats()` tells. */
+/** What `socket.stats()` tells: a snapshot, plain data. */
 export interface SocketStats {
   readonly transport: TransportName | undefined;
+  /** Bytes of payload so far, by the stream and by {@link Socket.ring} together; as the properties of the same name. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
   /** Ring connections only: bytes of the ring we read and of the ring we write. */
   readonly ringSize?: { readonly local: number; readonly peer: number };
-  /** Times the peer had to be woken, of all times it was told that there is news. */
+  /** Ring connections only: wake-ups. Over smcd those the peer needed because it slept; over memory those of this side. */
   readonly doorbells?: number;
+  /** Ring connections only: times the peer was told that there is news, with or without a wake-up. */
   readonly notifications?: number;
 }
 
@@ -52,8 +54,14 @@ export interface Socket {
 
 /**
  * A net.Socket that uses shared memory or RDMA where both ends can, and TCP otherwise. Everything net.Socket documents
- * holds; what is added is documented at each member. Emits 'transport' with the transport's name once it is known, before
- * 'connect'.
+ * holds; what is added is documented at each member. A client socket emits 'transport' with the transport's name once,
+ * just before 'connect'; that of an accepted socket is known at 'connection'.
+ *
+ * Errors beside those of net.Socket: `ERR_SMC_FALLBACK` (only TCP is left and `fallback` is 'error'; `error.declines` says
+ * why) and `ERR_SMC_PEER_VIOLATION` (the peer broke the protocol). Ends of a ring connection have net's codes:
+ * `ECONNRESET`, `EPIPE`, `ECANCELED`, `ETIMEDOUT`.
+ *
+ * A ring connection has no native handle: `child.send(message, socket)` sends the message without the socket.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has what the interface declares
 export class Socket extends net.Socket {
@@ -73,20 +81,26 @@ export class Socket extends net.Socket {
     if (onread != null) this[kOnRead] = onread;
   }
 
-  /** The transport in use; undefined while that is not known. */
+  /** The transport in use; undefined while connecting. A socket that was never connected reads 'tcp'. */
   get transport(): TransportName | undefined {
     const state = this[kState];
     if (state?.phase === 'ring') return state.stream?.channel.transport;
     return state?.phase === 'undecided' || this.connecting ? undefined : 'tcp';
   }
 
-  /** One entry per transport that is not used, with the reason. Complete once {@link transport} is known. */
+  /**
+   * One entry per transport that is not used, with the reason. Complete once {@link transport} is known; before that
+   * empty. Plain data, shared with other connections: not to be changed.
+   */
   get declines(): readonly Decline[] {
     // An accepted plain connection has its server's: nothing is stored for it.
     return this[kDeclines] ?? (this as { server?: { plainDeclines?: readonly Decline[] } }).server?.plainDeclines ?? [];
   }
 
-  /** The zero-copy side of a ring connection; undefined over TCP and while undecided. */
+  /**
+   * The zero-copy side of a ring connection, the same object each time; undefined over TCP and while connecting. Its first
+   * receiving call takes the receiving direction over from the stream.
+   */
   get ring(): RingSurface | undefined {
     const state = this[kState];
     if (state?.phase !== 'ring' || state.stream === undefined) return undefined;
@@ -102,7 +116,11 @@ export class Socket extends net.Socket {
     return { transport, bytesRead, bytesWritten, ringSize: { local: channel.rx.capacity, peer: channel.tx.capacity }, ...channel.counters };
   }
 
-  /** Changes how this connection polls, see {@link SmcOptions.busyPoll}. No effect over TCP. */
+  /**
+   * Changes how this connection polls: 'auto', 'off' or microseconds, see {@link SmcOptions.busyPoll}. No effect over TCP
+   * or memory, nor before the connection is established: there it is an option of connect().
+   * @throws SmcError `ERR_SMC_INVALID_OPTION`
+   */
   setBusyPoll(mode: BusyPoll): this {
     const { busyPoll } = resolveOptions({ busyPoll: mode });
     this[kState]?.stream?.channel.setBusyPoll(busyPoll);

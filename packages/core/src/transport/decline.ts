@@ -108,3 +108,9 @@ const byCode = new Map<number, DeclineReason>(
 export function reasonOfCode(code: number): DeclineReason {
   return byCode.get(code) ?? 'peer-declined';
 }
+
+/** Nobody was found to speak this transport for a connection: what is said of it at the client and at the server. */
+export function absent(transport: TransportName, end: 'client' | 'server'): Decline {
+  if (transport === 'memory') return decline(transport, 'path', 'not-same-host', 'the two ends are not in the same event loop');
+  return end === 'client' ? decline(transport, 'path', 'no-marker') : decline(transport, 'peer', 'peer-not-smc');
+}

@@ -81,6 +81,10 @@ class Control final : public Napi::ObjectWrap<Control>, public Handle {
  private:
   static void OnReadable(uv_poll_t* handle, int status, int) {
     auto* self = static_cast<Control*>(handle->data);
+    if (self->environment_->exiting()) {
+      uv_poll_stop(&self->poll_);
+      return;
+    }
     Napi::HandleScope scope(self->Env());
     if (self->listening_) {
       self->environment_->Call(self->callback_, 0, nullptr);

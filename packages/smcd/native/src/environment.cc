@@ -49,7 +49,7 @@ void Environment::FinishCleanup() {
 }
 
 void Environment::Call(const Napi::FunctionReference& function, size_t argc, const napi_value* argv) {
-  if (ending_) return;
+  if (exiting()) return;
   napi_value result;
   napi_status status = napi_make_callback(env_, context_, resource_.Value(), function.Value(), argc, argv, &result);
   if (status == napi_pending_exception) {
@@ -61,6 +61,7 @@ void Environment::Call(const Napi::FunctionReference& function, size_t argc, con
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
+  exports["exiting"] = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Environment::Get(info.Env())->Exiting(); });
   InitMapping(env, exports);
   InitControl(env, exports);
   InitHub(env, exports);

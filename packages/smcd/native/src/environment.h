@@ -48,6 +48,10 @@ class Environment {
   uv_loop_t* loop() const { return loop_; }
   napi_env env() const { return env_; }
 
+  /// JavaScript has had its last word ('exit'): the loop still turns while handles are closed, with us in it.
+  bool exiting() const { return exiting_ || ending_; }
+  void Exiting() { exiting_ = true; }
+
   void Add(Handle* handle);
   /// The last close callback of `handle` has run; it may be deleted.
   void Removed(Handle* handle);
@@ -68,6 +72,7 @@ class Environment {
   Handle* handles_ = nullptr;
   Napi::ObjectReference resource_;
   napi_async_context context_ = nullptr;
+  bool exiting_ = false;
   std::shared_ptr<Mappings> mappings_ = std::make_shared<Mappings>();
 };
 

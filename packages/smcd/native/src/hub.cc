@@ -200,6 +200,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
 
   /// Before the loop blocks, after JavaScript has run: so what is published here is what JavaScript wants now.
   void OnPrepare() {
+    if (environment_->exiting()) return Idle(false);
     state_[kTurn]++;
     if (Ready()) return Idle(true);
     if (Poll()) return Idle(true);
@@ -220,6 +221,7 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
 
   /// After the loop has polled its descriptors.
   void OnCheck() {
+    if (environment_->exiting()) return;
     state_[kTurn]++;
     const bool slept = slept_;
     if (slept) {
