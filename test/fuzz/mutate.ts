@@ -6,9 +6,9 @@
 import { Random } from '../support/random.js';
 
 /** Ten seconds for each decoder in CI, a minute in long runs, two seconds at a developer's desk. */
-const SECONDS = process.env['SMC_TEST_LONG'] === '1' ? 60 : process.env['CI'] ? 10 : 2;
+const SECONDS = process.env.SMC_TEST_LONG === '1' ? 60 : process.env.CI ? 10 : 2;
 /** Explores elsewhere in every run of CI; the same everywhere else. */
-const SEED = Number(process.env['SMC_TEST_SEED'] ?? (SECONDS > 2 ? Date.now() % 2 ** 31 : 7609));
+const SEED = Number(process.env.SMC_TEST_SEED ?? (SECONDS > 2 ? Date.now() % 2 ** 31 : 7609));
 
 export const FUZZ_TIMEOUT = SECONDS * 1000 * 3 + 60_000;
 /** Inputs kept because they made something happen that none had before. */

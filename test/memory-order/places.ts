@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL(import.meta.url.includes('/test/dist/') ? '../../../' : '../../', import.meta.url);
 
-export const LONG = process.env['SMC_TEST_LONG'] === '1';
+export const LONG = process.env.SMC_TEST_LONG === '1';
 const OURS = Number(process.versions.node.split('.')[0]);
 
 export interface NodeVersion {

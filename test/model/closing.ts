@@ -57,7 +57,7 @@ type At =
 interface Side {
   readonly at: At;
   /** Where it goes on after publishing. */
-  readonly then: At;
+  readonly onward: At;
   readonly left: number; // bytes still to write
   readonly written: number;
   readonly read: number;
@@ -96,7 +96,7 @@ const OVER: readonly At[] = ['closed', 'dead'];
 export function closing(rules: ClosingRules, may: readonly [May, May], bytes: readonly [number, number]): Model<State> {
   const side = (left: number): Side => ({
     at: 'idle',
-    then: 'idle',
+    onward: 'idle',
     left,
     written: 0,
     read: 0,
@@ -158,7 +158,7 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         case 'idle':
           return idle();
         case 'publish':
-          return [put('publishes', { at: me.then, then: 'idle' }, { producer: me.written })];
+          return [put('publishes', { at: me.onward, onward: 'idle' }, { producer: me.written })];
         case 'say done':
           return [put('says that it is done', { at: 'tell', finished: true }, { done: true })];
         case 'tell':
@@ -227,10 +227,10 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
       else if (me.left > 0 && me.written - tx.consumer < CAPACITY) {
         const wrote = { left: me.left - 1, written: me.written + 1 };
         // Published now or when the turn's JavaScript ends.
-        choices.push(to('writes', { ...wrote, at: 'publish', then: 'tell' }), to('writes, to publish later', wrote));
+        choices.push(to('writes', { ...wrote, at: 'publish', onward: 'tell' }), to('writes, to publish later', wrote));
       }
       if (me.written > tx.producer && !(me.finished || me.peerClosed))
-        choices.push(to('publishes at last', { at: 'publish', then: 'tell' }));
+        choices.push(to('publishes at last', { at: 'publish', onward: 'tell' }));
       if (me.left === 0 && !me.finished) choices.push(...finish());
       if (me.finished && me.ended) choices.push(to('is done', { at: 'close' }));
       const unread = { dropped: true };
@@ -242,8 +242,8 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
     function finish(): Step<State>[] {
       if (me.peerClosed) return [to('ends towards nobody', { finished: true, at: 'after' })];
       if (me.written === tx.producer) return [to('ends', { at: 'say done' })];
-      if (rules.publishFirst) return [to('ends, and publishes', { at: 'publish', then: 'say done' })];
-      return [put('says that it is done', { finished: true, at: 'publish', then: 'tell' }, { done: true })];
+      if (rules.publishFirst) return [to('ends, and publishes', { at: 'publish', onward: 'say done' })];
+      return [put('says that it is done', { finished: true, at: 'publish', onward: 'tell' }, { done: true })];
     }
 
     /** The reader is told the end, or the reset. */

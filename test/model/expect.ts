@@ -16,5 +16,5 @@ export function holds<S>(name: string, model: Model<S>): Exploration<S> {
 export function fails<S>(name: string, model: Model<S>, what: RegExp): void {
   const found = explore(model);
   expect(found.failure?.what ?? `holds in all of its ${found.states} states`).toMatch(what);
-  if (found.failure !== undefined && process.env['SMC_TEST_TRACE'] === '1') console.log(`${name}: ${describeFailure(found.failure)}`);
+  if (found.failure !== undefined && process.env.SMC_TEST_TRACE === '1') console.log(`${name}: ${describeFailure(found.failure)}`);
 }

@@ -18,7 +18,7 @@ function locks(orders: readonly (readonly [string, string])[]): Model<{ at: numb
         }
         if (at > 2) return [];
         const freed = Object.fromEntries(Object.entries(state.held).map(([lock, owner]) => [lock, owner === process ? -1 : owner]));
-        return [{ label: `${process} frees both`, to: { at: next, held: { a: freed['a'] as number, b: freed['b'] as number } } }];
+        return [{ label: `${process} frees both`, to: { at: next, held: { a: freed.a as number, b: freed.b as number } } }];
       }),
     stuck: ({ at }) => (at.every((pc) => pc === 3) ? undefined : 'a process waits for ever'),
   };

@@ -1,5 +1,6 @@
 // options.ts - every option of a connection or server: one row each, with its environment form.
 
+import { inspect } from 'node:util';
 import { SmcError } from './errors.js';
 import { TRANSPORT_NAMES, type TransportName } from './transport/decline.js';
 
@@ -94,7 +95,7 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
 function check<K extends keyof SmcOptions>(name: K, value: unknown, source: string): ResolvedOptions[K] {
   const row: OptionRow<K> = OPTIONS[name];
   if (row.valid(value)) return value as ResolvedOptions[K];
-  throw new SmcError('ERR_SMC_INVALID_OPTION', `${source} must be ${row.accepts}; got ${JSON.stringify(value)}`);
+  throw new SmcError('ERR_SMC_INVALID_OPTION', `${source} must be ${row.accepts}; got ${inspect(value)}`);
 }
 
 function fromEnvironment<K extends keyof SmcOptions>(name: K): ResolvedOptions[K] {

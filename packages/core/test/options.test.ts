@@ -91,7 +91,7 @@ const VARIABLES = NAMES.map((name) => ROWS[name].env);
 
 /** Values no option has, of kinds that are hard to print. */
 const circular: Record<string, unknown> = {};
-circular['self'] = circular;
+circular.self = circular;
 const NEVER: readonly unknown[] = [null, Symbol('value'), 10n, () => 1, {}, circular, [[[]]], new Date(0)];
 
 const refusal = (name: string) => expect.objectContaining({ code: 'ERR_SMC_INVALID_OPTION', message: expect.stringContaining(name) });

@@ -43,6 +43,7 @@ export interface Addon {
   openMarker(directory: number, name: string): number;
   lockMarker(fd: number, offset: number): number;
   sameFile(fd: number, directory: number, name: string): number;
+  claimMarker(directory: number, name: string): number;
   queryMarker(directory: number, name: string, ...offsets: number[]): number;
   listenUnix(directory: number, name: string): number;
   connectUnix(directory: number, name: string): number;

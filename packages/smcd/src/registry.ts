@@ -18,6 +18,10 @@ const WILDCARD_DUAL = 2;
 const FIRST_4 = 16;
 const FIRST_6 = 2 ** 33;
 
+const EAGAIN = 11;
+/** Sweepers hold a file for microseconds. */
+const LOCK_ATTEMPTS = 1000;
+
 export class Registry {
   readonly #addon: Addon;
   readonly #directory: number;
@@ -37,14 +41,30 @@ export class Registry {
 
   /** Makes the names of an event loop: the locked file, then the listener. Returns their descriptors, or -errno. */
   enter(instance: string): { life: number; listener: number } | number {
-    const life = this.#addon.openMarker(this.#directory, `e-${instance}`);
+    const life = this.#lock(`e-${instance}`, 0);
     if (life < 0) return life;
-    const locked = this.#addon.lockMarker(life, 0);
-    const listener = locked < 0 ? locked : this.#addon.listenUnix(this.#directory, `l-${instance}`);
+    const listener = this.#addon.listenUnix(this.#directory, `l-${instance}`);
     if (listener >= 0) return { life, listener };
-    this.#addon.closeDescriptor(life);
     this.leave(instance);
+    this.#addon.closeDescriptor(life);
     return listener;
+  }
+
+  /**
+   * Opens a file and holds a shared lock on one byte of it. A sweeper that came between opening and locking has removed
+   * the file, or is about to: then it is made anew.
+   */
+  #lock(name: string, offset: number): number {
+    let result = -EAGAIN;
+    for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+      const fd = this.#addon.openMarker(this.#directory, name);
+      if (fd < 0) return fd;
+      result = this.#addon.lockMarker(fd, offset);
+      if (result === 0 && this.#addon.sameFile(fd, this.#directory, name) === 1) return fd;
+      this.#addon.closeDescriptor(fd);
+      if (result < 0 && result !== -EAGAIN) return result;
+    }
+    return -EAGAIN;
   }
 
   leave(instance: string): void {
@@ -72,17 +92,7 @@ export class Registry {
 
   /** Marks an endpoint as listening; the descriptor holds the mark. -errno when it cannot be. */
   mark(endpoint: ListenEndpoint): number {
-    const name = this.#markerName(endpoint.port);
-    // Between opening and locking somebody may sweep the file because no byte is locked: then it has no name any more.
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const fd = this.#addon.openMarker(this.#directory, name);
-      if (fd < 0) return fd;
-      const locked = this.#addon.lockMarker(fd, listenOffset(endpoint));
-      if (locked === 0 && this.#addon.sameFile(fd, this.#directory, name) === 1) return fd;
-      this.#addon.closeDescriptor(fd);
-      if (locked < 0) return locked;
-    }
-    return -11;
+    return this.#lock(this.#markerName(endpoint.port), listenOffset(endpoint));
   }
 
   /** Does anybody listen on this port? */
@@ -107,9 +117,11 @@ export class Registry {
     const alive = new Set<number>();
     for (const name of names) {
       if (name.startsWith('m-') || name.startsWith('e-')) {
-        if (this.#addon.queryMarker(this.#directory, name, -1) !== 0) continue;
+        const claimed = this.#addon.claimMarker(this.#directory, name);
+        if (claimed < 0) continue;
         if (name.startsWith('e-')) this.leave(name.slice(2));
         else this.#addon.unlink(this.#directory, name);
+        this.#addon.closeDescriptor(claimed);
       }
     }
     for (const name of names) if (name.startsWith('l-')) alive.add(this.#addon.inode(this.#directory, name));

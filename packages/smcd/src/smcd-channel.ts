@@ -78,10 +78,13 @@ export class SmcdChannel implements Channel {
   again(): void {
     if (this.#asked) return;
     this.#asked = true;
-    this.#hub.again(() => {
+    const deliver = () => {
       this.#asked = false;
       this.deliver();
-    });
+    };
+    // The hub may have no peer left to turn for.
+    if (this.#lost) setImmediate(deliver);
+    else this.#hub.again(deliver);
   }
 
   setBusyPoll(mode: BusyPoll): void {
@@ -109,6 +112,7 @@ export class SmcdChannel implements Channel {
   /** The peer's environment is gone. */
   lose(): void {
     this.#lost = true;
+    this.#asked = false;
     if (this.#closed) this.#owner.retire(this);
     else this.sink?.onPeerLost();
   }

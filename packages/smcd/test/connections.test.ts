@@ -4,7 +4,7 @@ import { connect, type Socket, type SmcOptions } from '@smcjs/core';
 import { expect, it } from 'vitest';
 import { type Child, child, descriptors, describeNative, mappings, temporaryDirectory, turns, until } from './support.js';
 
-process.env['SMC_RUNTIME_DIR'] = temporaryDirectory();
+process.env.SMC_RUNTIME_DIR = temporaryDirectory();
 
 interface Holdings {
   readonly descriptors: string[];
@@ -14,7 +14,7 @@ interface Holdings {
 
 async function server(options: SmcOptions = {}): Promise<[peer: Child, port: number]> {
   const peer = child('connections-peer', { options });
-  return [peer, (await peer.next())['port'] as number];
+  return [peer, (await peer.next()).port as number];
 }
 
 async function dial(port: number, options: object = {}): Promise<Socket> {
@@ -110,7 +110,7 @@ describeNative('when the other process is killed', () => {
     for (const way of ["'data'", "'data', later", 'onread', 'socket.ring', 'socket.ring, later']) {
       it(`${bytes} bytes it has written arrive by ${way}, and the end after them`, async () => {
         const [peer, port] = await server();
-        const receiver = child('receiver-peer', { port, bytes, way });
+        const receiver = child('receiver-peer', { port, way });
         await receiver.next();
         await settled(peer, 1);
         receiver.say({}); // keeps it busy, so that all of this is there at once

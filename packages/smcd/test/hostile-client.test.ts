@@ -10,7 +10,7 @@ import { type SmcdEnvironment, smcdEnvironment } from '../dist/smcd-environment.
 import { RawClient, type RawPeer } from './raw-peer.js';
 import { describeNative, descriptors, temporaryDirectory, turns, until } from './support.js';
 
-process.env['SMC_RUNTIME_DIR'] = temporaryDirectory();
+process.env.SMC_RUNTIME_DIR = temporaryDirectory();
 
 const OPTIONS: SmcOptions = { transports: ['smcd', 'tcp'], discoveryWait: 250, handshakeTimeout: 250, ringSize: 65_536 };
 

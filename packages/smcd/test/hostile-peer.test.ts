@@ -17,7 +17,7 @@ import { describeNative, descriptors, mappings, noPython, temporaryDirectory, tu
 
 fc.configureGlobal({ seed: Number(process.env.FC_SEED ?? 7609) });
 const directory = temporaryDirectory();
-process.env['SMC_RUNTIME_DIR'] = directory;
+process.env.SMC_RUNTIME_DIR = directory;
 
 let environment: SmcdEnvironment;
 beforeEach(async () => {

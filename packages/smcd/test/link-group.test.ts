@@ -66,7 +66,7 @@ describeNative('a link group', () => {
   });
 
   it('keeps a ring until both sides have closed', async () => {
-    const { connect, server, client, names } = await linkPair();
+    const { connect, server, names } = await linkPair();
     const [mine, theirs] = await connect();
     close(mine, CLOSED);
     await turns();

@@ -2,7 +2,7 @@
 
 import { connect } from '@smcjs/core';
 
-const { port, bytes, way } = JSON.parse(process.argv[2]);
+const { port, way } = JSON.parse(process.argv[2]);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 let received = 0;
 

@@ -20,7 +20,7 @@ function set(name: 'SMC_RUNTIME_DIR' | 'XDG_RUNTIME_DIR', value: string | undefi
 
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'smcd-test-'));
-  saved = { SMC_RUNTIME_DIR: process.env['SMC_RUNTIME_DIR'], XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] };
+  saved = { SMC_RUNTIME_DIR: process.env.SMC_RUNTIME_DIR, XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR };
 });
 
 afterEach(() => {

@@ -128,7 +128,10 @@ export class RecordReader {
       ring.advance(bytes);
       done += bytes;
       count++;
+      const next = ring.cursor;
       handler(memory, from, length);
+      // The handler has received itself: what this call has looked at is not what comes next any more.
+      if (ring.cursor !== next) return count;
     }
     return count;
   }

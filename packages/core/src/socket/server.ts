@@ -167,9 +167,7 @@ export class Server extends net.Server {
       root.runInAsyncScope(() => new AsyncResource('SMCSOCKET')),
     );
     control.setInner(socket, accepted);
-    const others = this.#declines.concat(
-      [...this.#registered].filter((other) => other !== name).map((other) => absent(other, 'server')),
-    );
+    const others = this.#declines.concat([...this.#registered].filter((other) => other !== name).map((other) => absent(other, 'server')));
     const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => this.#settle(socket, accepted, outcome, others));
     control.setAbort(socket, () => handshake.abort());
     handshake.start();

@@ -77,6 +77,19 @@ Napi::Value SameFile(const Napi::CallbackInfo& info) {
   return Result(info.Env(), open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev ? 1 : 0);
 }
 
+/// claimMarker(directory, name) -> descriptor of a marker no byte of which is locked, held exclusively: nobody can take it
+/// while its names are removed. -EAGAIN when its owner lives.
+Napi::Value ClaimMarker(const Napi::CallbackInfo& info) {
+  const int fd = openat(Int(info[0]), Text(info[1]).c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return Result(info.Env(), -errno);
+  struct flock lock = Byte(F_WRLCK, 0);
+  lock.l_len = 0;  // to the end, however far
+  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return Result(info.Env(), fd);
+  const int error = errno;
+  close(fd);
+  return Result(info.Env(), -error);
+}
+
 /// queryMarker(directory, name, offsets...) -> bit i set when byte offsets[i] is locked by anybody; -errno, -ENOENT when
 /// nobody ever listened. The locks are only asked for, never taken. With offset -1: is any byte locked?
 Napi::Value QueryMarker(const Napi::CallbackInfo& info) {
@@ -103,6 +116,7 @@ void InitRegistry(Napi::Env env, Napi::Object exports) {
   exports["openMarker"] = Napi::Function::New(env, OpenMarker);
   exports["lockMarker"] = Napi::Function::New(env, LockMarker);
   exports["sameFile"] = Napi::Function::New(env, SameFile);
+  exports["claimMarker"] = Napi::Function::New(env, ClaimMarker);
   exports["queryMarker"] = Napi::Function::New(env, QueryMarker);
 }
 
