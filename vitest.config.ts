@@ -29,6 +29,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['**/dist/**', '**/node_modules/**'],
           setupFiles: ['test/support/runtime-dir.ts'],
+          // A loaded machine may take longer than the default to accept: that is not what these tests are about.
+          env: { SMC_DISCOVERY_WAIT: '5000' },
           pool: 'forks',
           // Several real processes each: one file at a time.
           fileParallelism: false,

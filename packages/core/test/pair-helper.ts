@@ -12,7 +12,8 @@ export async function memoryPair(
   const all = { transports: ['memory' as const], fallback: 'error' as const, ...options };
   const server = createServer(all as never);
   const other = new Promise<Socket>((resolve) => {
-    server.once('connection', (socket) => {
+    server.once('connection', (accept: net.Socket) => {
+      const socket = accept as Socket;
       accepted?.(socket);
       resolve(socket);
     });

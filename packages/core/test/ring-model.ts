@@ -24,7 +24,7 @@ export function guarded(capacity: number): GuardedMemory {
   const dataAt = headerAt + HEADER_BYTES + GUARD;
   const guards = [0, headerAt + HEADER_BYTES, dataAt + capacity].map((at) => new Uint8Array(buffer, at, GUARD).fill(CANARY));
   const words = new Int32Array(buffer, headerAt, HEADER_BYTES / 4);
-  const memory = { words, data: new Uint8Array(buffer, dataAt, capacity), capacity, mirrored: false };
+  const memory = { words, data: Buffer.from(buffer, dataAt, capacity), capacity, mirrored: false };
   initialise(memory);
   return {
     memory,

@@ -133,7 +133,7 @@ describe('without SMC_RUNTIME_DIR', () => {
   it.each([
     ['', 'an empty'],
     [undefined, 'no'],
-  ])('a directory per user is used with %j, %s XDG_RUNTIME_DIR', (value) => {
+  ])('a directory per user is used with %j, %s XDG_RUNTIME_DIR', (value, _what) => {
     set('XDG_RUNTIME_DIR', value);
     set('SMC_RUNTIME_DIR', '');
     expect(findRuntimeDir()).toEqual({ path: fallback });

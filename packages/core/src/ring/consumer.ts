@@ -19,6 +19,8 @@ export class RingConsumer {
   readonly capacity: number;
   /** Set when the peer wrote a cursor that cannot be; the ring then reads as empty. */
   violated = false;
+  /** Set by the owner when nothing is to be handed out any more. */
+  closed = false;
   /** Bytes released but not yet announced to the producer. */
   unannounced = 0;
 

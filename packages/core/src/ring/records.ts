@@ -131,7 +131,7 @@ export class RecordReader {
       const next = ring.cursor;
       handler(memory, from, length);
       // The handler has received itself: what this call has looked at is not what comes next any more.
-      if (ring.cursor !== next) return count;
+      if (ring.cursor !== next || ring.closed) return count;
     }
     return count;
   }

@@ -5,7 +5,7 @@ import dns from 'node:dns';
 import net from 'node:net';
 import { SmcError } from '../errors.js';
 import { refusesTcp, type ResolvedOptions } from '../options.js';
-import { hasHandle, revive } from '../tcp/handle.js';
+import { CONNECT_PUBLISHES, hasHandle, publishClient, revive, withoutPublishing } from '../tcp/handle.js';
 import type { Backend, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { absent, type Decline, decline, type TransportName } from '../transport/decline.js';
@@ -59,6 +59,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
 function begin(socket: Socket, options: Connect, callback: (() => void) | undefined): void {
   revive(socket);
   control.undecided(socket, options);
+  if (CONNECT_PUBLISHES) publishClient(socket);
   control.setConnecting(socket, true);
   if (callback !== undefined) socket.once('connect', callback);
   if (options.noDelay !== undefined) socket.setNoDelay(options.noDelay);
@@ -130,7 +131,7 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
       control.setConnecting(socket, false);
-      plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay });
+      withoutPublishing(() => plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay }));
       settlePlain(
         socket,
         own,
@@ -218,7 +219,7 @@ class Connecting {
       Object.assign(this.#socket, { autoSelectFamilyAttemptedAddresses: this.#tried });
       this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
     }
-    inner.connect({ host: to.address, port: to.port, family: to.family });
+    withoutPublishing(() => inner.connect({ host: to.address, port: to.port, family: to.family }));
     // Two ticks from now connect(2) has been called, so the source is known; the server can accept only in a later turn.
     process.nextTick(() => {
       const { address, port } = inner.address() as net.AddressInfo;

@@ -1,8 +1,8 @@
 // index.ts - connect(), createConnection() and createServer(), with node:net's signatures.
 
-import diagnostics from 'node:diagnostics_channel';
 import type net from 'node:net';
 import { type ConnectOptions, normalizeConnect, type ServerOptions, type SocketOptions } from './arguments.js';
+import { CONNECT_PUBLISHES, publishClient } from '../tcp/handle.js';
 import { Server } from './server.js';
 import { Socket } from './socket.js';
 
@@ -10,8 +10,6 @@ export type { ConnectOptions, ServerOptions, SocketOptions } from './arguments.j
 export { RingSurface } from './ring-surface.js';
 export { Server } from './server.js';
 export { Socket, type SocketStats } from './socket.js';
-
-const clientSockets = diagnostics.channel('net.client.socket');
 
 export function connect(options: ConnectOptions, connectionListener?: () => void): Socket;
 export function connect(port: number, host?: string, connectionListener?: () => void): Socket;
@@ -26,7 +24,7 @@ export function connect(path: string, connectionListener?: () => void): Socket;
 export function connect(...args: unknown[]): Socket {
   const { options } = normalizeConnect(args);
   const socket = new Socket(options as unknown as SocketOptions);
-  if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
+  if (!CONNECT_PUBLISHES) publishClient(socket);
   const { timeout } = options as { timeout?: number };
   if (timeout) socket.setTimeout(timeout);
   return socket.connect(...args);

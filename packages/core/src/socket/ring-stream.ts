@@ -156,6 +156,17 @@ export class RingStream implements ChannelSink {
     return current + total(this.#pending.slice(this.#pendingAt)) + total(buffered);
   }
 
+  /**
+   * Asks the peer to tell us of room, then looks again: true when there are `bytes` after all. The question stands until
+   * the next news; who still waits then asks again.
+   */
+  askForRoom(bytes: number): boolean {
+    const { tx } = this.channel;
+    this.#blocked = true;
+    tx.setWriteBlocked(true);
+    return tx.space(bytes) >= bytes;
+  }
+
   get idle(): boolean {
     return this.#done === undefined;
   }
@@ -207,10 +218,6 @@ export class RingStream implements ChannelSink {
       if (this.#written === chunk.length) this.#current = undefined;
       else if (bytes === 0 && !this.#roomAfterAll()) return;
     }
-    if (this.#blocked) {
-      this.#blocked = false;
-      tx.setWriteBlocked(false);
-    }
     this.#publishSoon();
     this.#pending = [];
     this.#finishWrite();
@@ -242,12 +249,8 @@ export class RingStream implements ChannelSink {
       this.violation('consumer cursor');
       return false;
     }
-    if (!this.#blocked) {
-      this.#blocked = true;
-      this.#writeScope ??= new AsyncResource('SMCWRITE');
-      tx.setWriteBlocked(true);
-    }
-    return tx.space(1) > 0;
+    this.#writeScope ??= new AsyncResource('SMCWRITE');
+    return this.askForRoom(1);
   }
 
   // ---- receiving
@@ -276,8 +279,12 @@ export class RingStream implements ChannelSink {
 
   readonly #onNews = (): void => {
     if (this.#closed) return;
+    if (this.#blocked) {
+      this.#blocked = false;
+      this.channel.tx.setWriteBlocked(false);
+    }
     if (this.#done !== undefined) this.#resumeWrite();
-    else this.writer?.();
+    if (this.#done === undefined) this.writer?.();
     if (this.#closed) return;
     if (this.reader !== undefined) this.reader();
     else if (this.#wanted && !this.#draining) this.#drain();
@@ -394,7 +401,7 @@ export class RingStream implements ChannelSink {
     const { rx, tx } = this.channel;
     if (!abnormal && !this.#peerClosed && rx.available() > 0) abnormal = true;
     this.publish();
-    this.#closed = true;
+    this.#closed = rx.closed = true;
     unflushed.delete(this);
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
     this.channel.notify();

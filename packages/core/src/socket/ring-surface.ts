@@ -34,7 +34,6 @@ export class RingSurface {
   #reader: RecordReader | undefined;
   #waitingReader: ((more: boolean) => void) | undefined;
   #waitingWriter: { bytes: number; resolve: (room: boolean) => void } | undefined;
-  #blocked = false;
 
   constructor(stream: RingStream) {
     this.#stream = stream;
@@ -87,7 +86,7 @@ export class RingSurface {
     if (this.#sendable() && this.#stream.channel.tx.space(length) >= length) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.#waitingWriter = { bytes: length, resolve };
-      if (this.#block(length)) this.#onRoom();
+      this.#tryWaiting();
     });
   }
 
@@ -203,27 +202,22 @@ export class RingSurface {
 
   /** Asks the peer to tell us of room, then looks again: true when there is some after all. */
   #block(bytes: number): boolean {
-    if (this.#over) return false;
-    const { tx } = this.#stream.channel;
-    this.#blocked = true;
-    tx.setWriteBlocked(true);
-    return tx.space(bytes) >= bytes;
+    return !this.#over && this.#stream.askForRoom(bytes);
   }
 
   #onRoom(): void {
-    if (this.#blocked && !this.#stream.closed) {
-      this.#blocked = false;
-      this.#stream.channel.tx.setWriteBlocked(false);
-    }
-    const waiting = this.#waitingWriter;
-    if (waiting !== undefined) {
-      const room = this.#sendable() && this.#stream.channel.tx.space(waiting.bytes) >= waiting.bytes;
-      if (room || this.#over) {
-        this.#waitingWriter = undefined;
-        waiting.resolve(room);
-      } else if (this.#block(waiting.bytes)) this.#onRoom();
-    }
+    this.#tryWaiting();
     this.onwritable?.();
+  }
+
+  /** Answers who waits for room, if there is an answer now; while the stream writes there is none. */
+  #tryWaiting(): void {
+    const waiting = this.#waitingWriter;
+    if (waiting === undefined || (!this.#over && !this.#stream.idle)) return;
+    const room = this.#sendable() && (this.#stream.channel.tx.space(waiting.bytes) >= waiting.bytes || this.#block(waiting.bytes));
+    if (!room && !this.#over) return;
+    this.#waitingWriter = undefined;
+    waiting.resolve(room);
   }
 
   #takeOver(): void {

@@ -3,6 +3,7 @@
 //
 // Present on Node 20 to 26; checked once. A version that lacks something is a decline, not a crash.
 
+import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import type { AcceptedConnection, Endpoint } from '../transport/backend.js';
 import { type Decline, decline, type TransportName } from '../transport/decline.js';
@@ -161,4 +162,25 @@ export function adoptAccepted(server: net.Server, socket: net.Socket): void {
   accepting._connections++;
   const own = internals(socket);
   own.server = own._server = server;
+}
+
+const clientSockets = diagnostics.channel('net.client.socket');
+
+/** From Node 22 on, connect() of a socket tells the diagnostics channel; before, only net.connect() does. */
+export const CONNECT_PUBLISHES = Number(process.versions.node.split('.')[0]) >= 22;
+
+/** Tells 'net.client.socket' of the socket the program has. */
+export function publishClient(socket: net.Socket): void {
+  if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
+}
+
+/** Runs a connect() of node:net that must not tell the channel: of an inner socket, or a second time. */
+export function withoutPublishing(connect: () => void): void {
+  if (!CONNECT_PUBLISHES || !clientSockets.hasSubscribers) return connect();
+  Object.defineProperty(clientSockets, 'hasSubscribers', { configurable: true, value: false });
+  try {
+    connect();
+  } finally {
+    delete (clientSockets as { hasSubscribers?: boolean }).hasSubscribers;
+  }
 }

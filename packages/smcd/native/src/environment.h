@@ -12,17 +12,24 @@
 namespace smcd {
 
 struct Mapping;
-using Mappings = std::unordered_map<void*, Mapping*>;
+using Mappings = std::unordered_map<void*, std::shared_ptr<Mapping>>;
 
-/// One shared mapping and its ArrayBuffer. Freed by the ArrayBuffer's finalizer, unmapped at most once.
+/// One shared mapping and its ArrayBuffer. Unmapped once: by request, or when the ArrayBuffer is gone and nobody has it
+/// pinned. Finalizers of ArrayBuffers run before cleanup hooks when an environment ends, so the hub still reads pages whose
+/// buffers are gone: what it has pinned stays mapped until it lets go.
 struct Mapping {
   /// Kept alive by every mapping: finalizers may run after the environment's own data is gone.
   std::shared_ptr<Mappings> all;
   void* address;
   size_t length;
   bool mapped;
-  /// Native readers that hold the address (the hub). While there are any, it is not unmapped by request.
+  /// Native readers that hold the address (the hub).
   uint32_t pins;
+  /// The ArrayBuffer is gone.
+  bool finalized = false;
+
+  void Unmap();
+  void Unpin();
 };
 
 /// A libuv handle that closes when its environment ends, whatever JavaScript forgot. A worker whose loop still has an

@@ -67,7 +67,7 @@ uint64_t Now() {
 struct Peer {
   Word* own = nullptr;         // our page: the peer rings here
   const Word* theirs = nullptr;  // the peer's page: for the processor it runs on
-  Mapping* pinned[2] = {nullptr, nullptr};
+  std::shared_ptr<Mapping> pinned[2];
   bool used = false;
 };
 
@@ -162,8 +162,10 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
 
   static void Unpin(Peer* peer) {
     if (!peer->used) return;
-    peer->pinned[0]->pins--;
-    peer->pinned[1]->pins--;
+    for (auto& page : peer->pinned) {
+      page->Unpin();
+      page.reset();
+    }
     peer->used = false;
   }
 

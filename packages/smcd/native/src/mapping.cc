@@ -25,22 +25,22 @@ namespace {
 // Without SHRINK a peer could truncate the segment and make our next access a SIGBUS.
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-void Finalize(napi_env, void* data, void* hint) {
-  std::unique_ptr<Mapping> mapping(static_cast<Mapping*>(hint));
-  if (!mapping->mapped) return;
-  mapping->all->erase(data);
-  munmap(mapping->address, mapping->length);
+void Finalize(napi_env, void*, void* hint) {
+  std::unique_ptr<std::shared_ptr<Mapping>> mapping(static_cast<std::shared_ptr<Mapping>*>(hint));
+  (*mapping)->finalized = true;
+  if ((*mapping)->pins == 0) (*mapping)->Unmap();
 }
 
 /// The ArrayBuffer over a mapping, or -errno where external buffers are not allowed (sandboxed V8).
 Napi::Value Wrap(Napi::Env env, void* address, size_t length) {
   const auto& all = Environment::Get(env)->mappings();
-  auto* mapping = new Mapping{all, address, length, true, 0};
+  auto mapping = std::make_shared<Mapping>(Mapping{all, address, length, true, 0});
+  auto* hint = new std::shared_ptr<Mapping>(mapping);
   napi_value buffer;
-  napi_status status = napi_create_external_arraybuffer(env, address, length, Finalize, mapping, &buffer);
+  napi_status status = napi_create_external_arraybuffer(env, address, length, Finalize, hint, &buffer);
   if (status != napi_ok) {
-    munmap(address, length);
-    delete mapping;
+    mapping->Unmap();
+    delete hint;
     return Result(env, -ENOTSUP);
   }
   (*all)[address] = mapping;
@@ -117,14 +117,10 @@ Napi::Value Unmap(const Napi::CallbackInfo& info) {
   Mappings& all = *Environment::Get(env)->mappings();
   auto found = all.find(buffer.Data());
   if (buffer.IsDetached() || found == all.end()) return Result(env, -EINVAL);
-  Mapping* mapping = found->second;
+  std::shared_ptr<Mapping> mapping = found->second;
   if (mapping->pins > 0) return Result(env, -EBUSY);
-  all.erase(found);
-  mapping->mapped = false;
-  void* address = mapping->address;
-  const size_t length = mapping->length;
-  buffer.Detach();  // may run the finalizer, which frees `mapping`
-  munmap(address, length);
+  buffer.Detach();
+  mapping->Unmap();
   return Result(env, 0);
 }
 
@@ -145,6 +141,18 @@ Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+void Mapping::Unmap() {
+  if (!mapped) return;
+  mapped = false;
+  // Ours if it is there: the address is in use until the next line.
+  all->erase(address);
+  munmap(address, length);
+}
+
+void Mapping::Unpin() {
+  if (--pins == 0 && finalized) Unmap();
+}
 
 void InitMapping(Napi::Env env, Napi::Object exports) {
   exports["createSegment"] = Napi::Function::New(env, CreateSegment);
