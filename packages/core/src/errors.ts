@@ -9,9 +9,7 @@ export const ERROR_CODES = {
   ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
   ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',
   ERR_SMC_RING_MISUSE: 'commit or release of more bytes than were reserved or peeked, or mixing stream and ring reads',
-  ERR_SMC_NOT_TRANSFERABLE: 'a ring connection cannot be handed to another process',
   ERR_SMC_CLC: 'a CLC message is malformed',
-  ERR_SMC_RUNTIME_DIR: 'the runtime directory cannot be used safely',
 } as const;
 
 export type SmcErrorCode = keyof typeof ERROR_CODES;
