@@ -70,6 +70,7 @@ function consume(memory: RingMemory): number {
     if (rx.violated) throw new Error('the producer cursor is impossible');
     if (available === 0) {
       if (over) return at;
+      rx.publish(); // a producer that waits for room must have all there is
       continue;
     }
     if (what === 'records') reader.receive(take, n % 3 === 0 ? 1 : undefined);

@@ -71,8 +71,10 @@ export class SmcdChannel implements Channel {
     if (turn === this.#turn && this.#doorbell.pending(this.#mark)) return;
     this.#turn = turn;
     this.#hub.expectNews();
+    const before = this.#doorbell.count;
     if (this.#doorbell.ring(this.#peerSlot)) this.counters.doorbells++;
-    this.#mark = this.#doorbell.count;
+    // Without a token of ours (overflow) there is none to wait for: the next news have to be told again.
+    this.#mark = this.#doorbell.count > before ? this.#doorbell.count : 0;
   }
 
   again(): void {

@@ -7,12 +7,15 @@ const { options } = JSON.parse(process.argv[2]);
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const sockets = new Set();
 
-const server = createServer({ transports: ['smcd'], fallback: 'error', ...options }, (socket) => {
-  sockets.add(socket);
-  socket.on('error', () => {});
-  socket.on('close', () => sockets.delete(socket));
-  socket.resume();
-});
+const server = createServer(
+  { transports: ['smcd'], fallback: 'error', discoveryWait: 60_000, handshakeTimeout: 600_000, ...options },
+  (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.resume();
+  },
+);
 server.listen(0, '127.0.0.1', () => say({ port: server.address().port }));
 
 function holdings() {

@@ -18,7 +18,7 @@ async function server(options: SmcOptions = {}): Promise<[peer: Child, port: num
 }
 
 async function dial(port: number, options: object = {}): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', transports: ['smcd'], fallback: 'error', ...options } as never);
+  const socket = connect({ port, host: '127.0.0.1', transports: ['smcd'], fallback: 'error', discoveryWait: 60_000, ...options } as never);
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
   socket.on('error', () => {});
   expect(socket.transport).toBe('smcd');

@@ -5,7 +5,7 @@ import { DECISION, RingConsumer, RingProducer, WORD } from '@smcjs/core/backend'
 import { beforeEach, expect, it } from 'vitest';
 import type { RawClient, RawPeer } from './raw-peer.js';
 import { describeNative, temporaryDirectory, turns, until } from './support.js';
-import { WatchedServer } from './watched-server.js';
+import { IMPATIENT, stillServes, WatchedServer } from './watched-server.js';
 
 process.env.SMC_RUNTIME_DIR = temporaryDirectory();
 
@@ -46,6 +46,12 @@ describeNative('a client that keeps to the protocol', () => {
 });
 
 describeNative('a client that is silent', () => {
+  beforeEach(async () => {
+    server.close();
+    server = await WatchedServer.listen(IMPATIENT);
+    return () => server.close();
+  });
+
   it('before hello is a plain one after a while, and all it has sent arrives', async () => {
     const client = await server.dialled();
     client.socket.write('before ');
@@ -155,15 +161,17 @@ describeNative('a client that breaks the handshake', () => {
     [
       'writes an impossible decision',
       async (client) => {
-        const { server: element } = await client.offer();
+        const { offer, server: element } = await client.offer();
         element.memory.words[WORD.decision] = 77;
+        client.peer?.send({ type: 'refuse', offered: offer.token }); // now the server looks
       },
     ],
     [
       'decides for the ring without a Proposal',
       async (client) => {
-        const { server: element } = await client.offer();
+        const { offer, server: element } = await client.offer();
         element.memory.words[WORD.decision] = DECISION.ring;
+        client.peer?.send({ type: 'refuse', offered: offer.token });
       },
     ],
     [
@@ -180,7 +188,7 @@ describeNative('a client that breaks the handshake', () => {
       await way(client);
       await until(() => client.closed !== undefined || client.ended);
       expect(server.seen).toEqual([]);
-      await server.stillServes();
+      await stillServes();
     });
   }
 
@@ -204,6 +212,6 @@ describeNative('a client that breaks the handshake', () => {
     client.socket.write('payload');
     await until(() => server.seen[0]?.text === 'payload');
     expect(server.only().transport).toBe('tcp');
-    await server.stillServes();
+    await stillServes();
   });
 });

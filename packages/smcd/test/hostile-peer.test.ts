@@ -4,15 +4,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { connect, createServer } from '@smcjs/core';
 import fc from 'fast-check';
 import { beforeEach, expect, it } from 'vitest';
 import { DOORBELL_BYTES } from '../dist/doorbell.js';
 import { type ControlMessage, encode, INSTANCE_BYTES, PROTOCOL_VERSION, TUPLE_BYTES } from '../dist/messages.js';
 import { type SmcdEnvironment, smcdEnvironment } from '../dist/smcd-environment.js';
 import { RawPeer, withSegment } from './raw-peer.js';
+import { stillServes } from './watched-server.js';
 import { describeNative, descriptors, mappings, noPython, temporaryDirectory, turns, until } from './support.js';
 
 fc.configureGlobal({ seed: Number(process.env.FC_SEED ?? 7609) });
@@ -24,21 +23,6 @@ beforeEach(async () => {
   environment = smcdEnvironment() as SmcdEnvironment;
   await stillServes();
 });
-
-async function stillServes(): Promise<void> {
-  const server = createServer({ transports: ['smcd'], fallback: 'error' }, (socket) => socket.end('still here')).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const socket = connect({
-    port: (server.address() as AddressInfo).port,
-    host: '127.0.0.1',
-    transports: ['smcd'],
-    fallback: 'error',
-  } as never);
-  const [text] = (await once(socket, 'data')) as [Buffer];
-  expect(text.toString()).toBe('still here');
-  await once(socket, 'close');
-  server.close();
-}
 
 const hello = (): ControlMessage => ({ type: 'hello', version: PROTOCOL_VERSION, instance: Buffer.alloc(INSTANCE_BYTES, 1), linkGroup: 1 });
 const tuple = Buffer.alloc(TUPLE_BYTES, 2);

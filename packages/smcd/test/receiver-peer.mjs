@@ -13,7 +13,7 @@ const onread = {
     return true;
   },
 };
-const options = { port, host: '127.0.0.1', transports: ['smcd'], fallback: 'error', ringSize: 4_194_304 };
+const options = { port, host: '127.0.0.1', transports: ['smcd'], fallback: 'error', discoveryWait: 60_000, ringSize: 4_194_304 };
 const socket = connect(way === 'onread' ? { ...options, onread } : options);
 // 'end' is told after the last byte, whatever the way.
 socket.on('end', () => say({ received }));

@@ -3,7 +3,7 @@
 // ECMAScript orders Atomics only between agents of one cluster, over SharedArrayBuffers. Between processes, on the
 // external ArrayBuffer of a shared mapping, it promises nothing; V8 emits the same sequentially consistent
 // instructions for both kinds of buffer, which test/memory-order checks on every Node version that is supported.
-// A native load-acquire / store-release could replace these six functions without touching the ring.
+// A native load-acquire / store-release could replace these four functions without touching the ring.
 
 export type Words = Int32Array;
 
@@ -19,10 +19,6 @@ export function store(words: Words, index: number, value: number): void {
 
 export function exchange(words: Words, index: number, value: number): number {
   return Atomics.exchange(words, index, value);
-}
-
-export function or(words: Words, index: number, bits: number): number {
-  return Atomics.or(words, index, bits);
 }
 
 export function compareExchange(words: Words, index: number, expected: number, value: number): number {

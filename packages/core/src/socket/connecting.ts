@@ -179,6 +179,8 @@ class Connecting {
   readonly #errors: Error[] = [];
   readonly #several: boolean;
   #first: readonly Attempt[];
+  /** Transports by which the server of the current address may be met. */
+  #found: readonly TransportName[] = [];
   readonly #tried: string[] = [];
 
   constructor(socket: Socket, options: Connect, own: ResolvedOptions, addresses: Endpoint[], first: readonly Attempt[]) {
@@ -195,6 +197,7 @@ class Connecting {
     if (to === undefined) return void this.#socket.destroy(this.#error());
     const found = this.#first.length > 0 ? this.#first : findAttempts(this.#own, to);
     this.#first = [];
+    this.#found = found.map(({ name }) => name);
     const abandon = () => {
       for (const { attempt } of found) attempt.abandon('other');
     };
@@ -243,7 +246,8 @@ class Connecting {
     const ring = outcome?.kind === 'ring';
     const known = outcome?.kind === 'tcp' ? outcome.declines : [];
     const declines = declinesOf(this.#own, ({ name }) => {
-      if (ring) return name === outcome.channel.transport ? 'usable' : decline(name, 'peer', 'not-preferred');
+      if (ring && name === outcome.channel.transport) return 'usable';
+      if (ring && this.#found.includes(name)) return decline(name, 'peer', 'not-preferred');
       return known.find(({ transport }) => transport === name) ?? absent(name, 'client');
     });
     control.setDeclines(socket, declines);

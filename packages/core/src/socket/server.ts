@@ -41,6 +41,7 @@ export class Server extends net.Server {
   readonly #own: ResolvedOptions;
   readonly #socketOptions: { allowHalfOpen: boolean; highWaterMark?: number };
   readonly #pauseOnConnect: boolean;
+  #ipv6Only = false;
   #registrations: Registration[] = [];
   #registered = new Set<CandidateName>();
   /** Context of listen(): that of 'connection'. */
@@ -69,6 +70,12 @@ export class Server extends net.Server {
     return super.emit(event as string, ...args);
   }
 
+  override listen(...args: unknown[]): this {
+    const [options] = args;
+    this.#ipv6Only = typeof options === 'object' && options !== null && (options as net.ListenOptions).ipv6Only === true;
+    return super.listen(...(args as [net.ListenOptions]));
+  }
+
   override close(callback?: (error?: Error) => void): this {
     this.#unregister();
     return super.close(callback);
@@ -78,7 +85,7 @@ export class Server extends net.Server {
     this.#scope = new AsyncResource('SMCSERVER');
     this.#unregister();
     replaceAccept(this, (handle) => this.#acceptHandle(handle));
-    const endpoint = listenEndpoint(this.address());
+    const endpoint = listenEndpoint(this.address(), this.#ipv6Only);
     const declines: Decline[] = [];
     const wanted = candidatesOf(this.#own);
     for (const name of CANDIDATES) if (!wanted.includes(name)) declines.push(decline(name, 'local', 'configuration'));
@@ -205,8 +212,8 @@ function candidatesOf({ transports }: ResolvedOptions): readonly CandidateName[]
 }
 
 /** Where a server listens, or undefined for paths. Node listens on `::` for both families unless told otherwise. */
-function listenEndpoint(address: string | net.AddressInfo | null): ListenEndpoint | undefined {
+function listenEndpoint(address: string | net.AddressInfo | null, ipv6Only: boolean): ListenEndpoint | undefined {
   if (address === null || typeof address === 'string') return undefined;
   const endpoint = endpointOf(address.address, address.port);
-  return endpoint && { ...endpoint, dual: endpoint.address === '::' };
+  return endpoint && { ...endpoint, dual: endpoint.address === '::' && !ipv6Only };
 }

@@ -124,16 +124,6 @@ Napi::Value Unmap(const Napi::CallbackInfo& info) {
   return Result(env, 0);
 }
 
-/// discard(buffer, offset, length): gives the pages back to the system; they read as zero when touched again.
-Napi::Value Discard(const Napi::CallbackInfo& info) {
-  auto buffer = info[0].As<Napi::ArrayBuffer>();
-  const auto offset = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
-  const auto length = static_cast<size_t>(info[2].As<Napi::Number>().Int64Value());
-  if (offset > buffer.ByteLength() || length > buffer.ByteLength() - offset) return Result(info.Env(), -EINVAL);
-  const int rc = madvise(static_cast<uint8_t*>(buffer.Data()) + offset, length, MADV_REMOVE);
-  return Result(info.Env(), rc < 0 ? -errno : 0);
-}
-
 /// closeDescriptor(fd)
 Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
   const int rc = close(info[0].As<Napi::Number>().Int32Value());
@@ -160,7 +150,6 @@ void InitMapping(Napi::Env env, Napi::Object exports) {
   exports["mapSegment"] = Napi::Function::New(env, MapSegment);
   exports["mirror"] = Napi::Function::New(env, Mirror);
   exports["unmap"] = Napi::Function::New(env, Unmap);
-  exports["discard"] = Napi::Function::New(env, Discard);
   exports["closeDescriptor"] = Napi::Function::New(env, CloseDescriptor);
 }
 

@@ -37,7 +37,7 @@ Napi::Value Unlink(const Napi::CallbackInfo& info) {
   return Result(info.Env(), rc < 0 ? -errno : 0);
 }
 
-/// inode(directory, name) -> inode number of a socket of that name owned by `uid`, or -errno. Other files are -EPERM.
+/// inode(directory, name) -> inode number of a socket of that name, or -errno. Other files are -EPERM. Who made it is known when it is dialled.
 Napi::Value Inode(const Napi::CallbackInfo& info) {
   struct stat file;
   if (fstatat(Int(info[0]), Text(info[1]).c_str(), &file, AT_SYMLINK_NOFOLLOW) < 0) return Result(info.Env(), -errno);
