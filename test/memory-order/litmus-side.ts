@@ -3,20 +3,20 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { LITMUS_BYTES, side } from './litmus.js';
-import { addon } from './places.js';
+import { addon, patience } from './places.js';
 
-async function memory(): Promise<{ words: Int32Array; me: 0 | 1 }> {
+async function memory(): Promise<{ words: Int32Array; me: 0 | 1; milliseconds: number }> {
   if (parentPort !== null) {
-    const { buffer, me } = workerData as { buffer: SharedArrayBuffer; me: 0 | 1 };
-    return { words: new Int32Array(buffer), me };
+    const { buffer, ...rest } = workerData as { buffer: SharedArrayBuffer; me: 0 | 1; milliseconds: number };
+    return { words: new Int32Array(buffer), ...rest };
   }
-  const { me } = JSON.parse(process.argv[2] as string) as { me: 0 | 1 };
+  const rest = JSON.parse(process.argv[2] as string) as { me: 0 | 1; milliseconds: number };
   const native = await addon();
   if (typeof native === 'string') throw new Error(native);
   const mapped = native.mapSegment(3, LITMUS_BYTES);
   if (typeof mapped === 'number') throw new Error(`not mapped: ${mapped}`);
-  return { words: new Int32Array(mapped), me };
+  return { words: new Int32Array(mapped), ...rest };
 }
 
-const { words, me } = await memory();
-side(words, me);
+const { words, me, milliseconds } = await memory();
+side(words, me, patience(3 * milliseconds));

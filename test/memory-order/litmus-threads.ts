@@ -5,7 +5,9 @@ import { coordinate, LITMUS_BYTES } from './litmus.js';
 
 const { milliseconds } = JSON.parse(process.argv[2] as string) as { milliseconds: number };
 const buffer = new SharedArrayBuffer(LITMUS_BYTES);
-const workers = ([0, 1] as const).map((me) => new Worker(new URL('./litmus-side.js', import.meta.url), { workerData: { buffer, me } }));
+const workers = ([0, 1] as const).map(
+  (me) => new Worker(new URL('./litmus-side.js', import.meta.url), { workerData: { buffer, me, milliseconds } }),
+);
 for (const worker of workers) {
   worker.on('error', (error) => {
     console.error(error);

@@ -3,7 +3,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { coordinate, LITMUS_BYTES, type LitmusResult } from './litmus.js';
-import { addon, LONG, NODES, output, start } from './places.js';
+import { LONG, NODES, output, start } from './children.js';
+import { addon } from './places.js';
 
 const native = await addon();
 
@@ -23,7 +24,7 @@ describe('a store and then a load of another word', () => {
       if (typeof native === 'string') return ctx.skip(native);
       const segment = native.createSegment(LITMUS_BYTES);
       const memory = native.mapSegment(segment, LITMUS_BYTES) as ArrayBuffer;
-      const sides = [0, 1].map((me) => start(path, 'litmus-side', { me }, segment));
+      const sides = [0, 1].map((me) => start(path, 'litmus-side', { me, milliseconds }, segment));
       native.closeDescriptor(segment);
       try {
         // A side that fails must not be waited for.
@@ -33,7 +34,6 @@ describe('a store and then a load of another word', () => {
         await ended;
         check(`processes, ${name}`, result);
       } finally {
-        for (const child of sides) child.kill('SIGKILL');
         native.unmap(memory);
       }
     });

@@ -23,16 +23,22 @@ export type Access = 'words' | 'plain';
 /** Every fourth batch is a plain one. */
 const kind = (batch: number): Access => (batch % 4 === 0 ? 'plain' : 'words');
 
-/** One side; returns when the coordinator says so. */
-export function side(memory: Int32Array, me: 0 | 1): void {
+/** One side; returns when the coordinator says so. `wait` is called while there is nothing to do. */
+export function side(memory: Int32Array, me: 0 | 1, wait: () => void): void {
   const other = (1 - me) as 0 | 1;
   for (let last = 0; ; ) {
     const batch = words.load(memory, AT.batch);
     if (batch === STOP) return;
-    if (batch === last) continue;
+    if (batch === last) {
+      wait();
+      continue;
+    }
     last = batch;
     words.store(memory, AT.ready[me], batch);
-    while (words.load(memory, AT.ready[other]) !== batch) if (words.load(memory, AT.batch) === STOP) return;
+    while (words.load(memory, AT.ready[other]) !== batch) {
+      if (words.load(memory, AT.batch) === STOP) return;
+      wait();
+    }
     if (kind(batch) === 'words') ordered(memory, AT.x[me], AT.x[other], AT.results[me]);
     else plain(memory, AT.x[me], AT.x[other], AT.results[me]);
     words.store(memory, AT.done[me], batch);

@@ -2,7 +2,7 @@
 // process, with nothing but the ring's words between them.
 
 import { CONN_STATE, type RingMemory, RingConsumer, RingProducer } from '@smcjs/core/backend';
-import { addon, recordsOf, segments } from './places.js';
+import { addon, patience, recordsOf, segments } from './places.js';
 
 export interface PassingArgs {
   readonly role: 'producer' | 'consumer';
@@ -14,6 +14,7 @@ export interface PassingArgs {
 
 const { role, what, milliseconds, elements, capacity } = JSON.parse(process.argv[2] as string) as PassingArgs;
 const { RecordReader, RecordWriter } = await recordsOf();
+const wait = patience(milliseconds);
 
 /** Word `at` of the stream; a byte that is missing, old or from elsewhere shows. */
 const word = (at: number): number => Math.imul(at ^ (at >>> 15), 0x2c1b3c6d) ^ at;
@@ -30,6 +31,12 @@ async function ring(): Promise<RingMemory> {
   return (mapped.get({ segment: 0, index: 0 }) as { memory: RingMemory }).memory;
 }
 
+/** Shows the consumer what there is, and gives it time. */
+function more(tx: RingProducer): void {
+  tx.publish();
+  wait();
+}
+
 function produce(memory: RingMemory): number {
   const tx = new RingProducer(memory);
   const writer = new RecordWriter(tx);
@@ -41,8 +48,11 @@ function produce(memory: RingMemory): number {
     for (let i = 0; i < words; i++) buffer[i] = word(at + i);
     at += words;
     const bytes = new Uint8Array(buffer.buffer, 0, words * 4);
-    if (what === 'records') while (!writer.sendOne(bytes)) tx.publish();
-    else for (let written = 0; written < bytes.length; ) if ((written += tx.write(bytes, written)) < bytes.length) tx.publish();
+    if (what === 'records') {
+      while (!writer.sendOne(bytes)) more(tx);
+    } else {
+      for (let written = tx.write(bytes); written < bytes.length; written += tx.write(bytes, written)) more(tx);
+    }
     // Published one by one, or several at a time.
     if (n % 5 < 3) tx.publish();
     if (tx.violated) throw new Error('the consumer cursor is impossible');
@@ -70,6 +80,7 @@ function consume(memory: RingMemory): number {
     if (rx.violated) throw new Error('the producer cursor is impossible');
     if (available === 0) {
       if (over) return at;
+      wait();
       rx.publish(); // a producer that waits for room must have all there is
       continue;
     }

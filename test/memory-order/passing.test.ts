@@ -4,7 +4,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { PassingArgs } from './passing-side.js';
-import { addon, LONG, NODES, output, segments, start } from './places.js';
+import { LONG, NODES, output, start } from './children.js';
+import { addon, segments } from './places.js';
 
 const native = await addon();
 
@@ -29,7 +30,6 @@ async function pass(
     const [sent, received] = (await Promise.all(children.map(output))).map((text) => (JSON.parse(text) as { words: number }).words);
     return { sent: sent as number, received: received as number };
   } finally {
-    for (const child of children) child.kill('SIGKILL');
     own.unmap();
   }
 }
