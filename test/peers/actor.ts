@@ -1,5 +1,6 @@
 // actor.ts - one end of one connection that does what the test tells it and reports what happens to it.
 
+import { createSocket } from 'node:dgram';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { payload, Random, Verifier } from '../support/random.js';
 import { args, commands, load, report, type SideArgs, transportOf } from './lib.js';
@@ -15,13 +16,16 @@ export interface ActorArgs {
 }
 
 export type ActorCommand =
-  | { readonly do: 'end' | 'destroy' | 'reset' | 'pause' | 'resume' | 'close' | 'echo' }
+  | { readonly do: 'end' | 'destroy' | 'reset' | 'pause' | 'resume' | 'close' }
+  /** Sends back what it gets, `after` so many milliseconds if said; says when it is ready to. */
+  | { readonly do: 'echo'; readonly after?: number }
   /** Sends the next `bytes` in chunks of `chunk`, waiting for 'drain'; says when the last one was called back. */
   | { readonly do: 'send'; readonly bytes: number; readonly chunk: number }
   /** Says when so many bytes have arrived in all. */
   | { readonly do: 'await'; readonly bytes: number }
-  /** Sends one byte and waits for one, so many times, with pauses of up to `pause` ms; says when it is done. */
-  | { readonly do: 'play'; readonly rounds: number; readonly pause: number };
+  /** Sends one byte and waits for one, so many times, with pauses of up to `pause` ms; says when it is done.
+   * With `watch` its loop gets a descriptor to watch in each turn that ends in waiting. */
+  | { readonly do: 'play'; readonly rounds: number; readonly pause: number; readonly watch?: boolean };
 
 const { side, role, port, allowHalfOpen = false, sends, expects } = args<ActorArgs>();
 const api = await load(side);
@@ -59,13 +63,15 @@ async function send(on: Socket, bytes: number, chunk: number): Promise<void> {
   }
 }
 
-async function play(on: Socket, rounds: number, pause: number): Promise<void> {
+async function play(on: Socket, rounds: number, pause: number, watch: boolean): Promise<void> {
   verify = false;
   const random = new Random(rounds);
   for (let i = 0; i < rounds; i++) {
     const answered = new Promise((resolve) => on.once('data', resolve));
     on.write('.');
+    const watched = watch ? createSocket('udp4').bind(0, '127.0.0.1') : undefined;
     await answered;
+    watched?.close();
     const ms = random.integer(0, pause);
     if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   }
@@ -75,13 +81,18 @@ async function play(on: Socket, rounds: number, pause: number): Promise<void> {
 const done = commands<ActorCommand>((command) => {
   const on = socket as Socket;
   if (command.do === 'send') void send(on, command.bytes, command.chunk);
-  else if (command.do === 'play') void play(on, command.rounds, command.pause);
+  else if (command.do === 'play') void play(on, command.rounds, command.pause, command.watch === true);
   else if (command.do === 'await') {
     awaited = command.bytes;
     if (verifier.received >= awaited) report('arrived', { received: verifier.received });
   } else if (command.do === 'echo') {
     verify = false;
-    on.on('data', (chunk) => on.write(chunk));
+    const { after } = command;
+    on.on('data', (chunk) => {
+      if (after === undefined) on.write(chunk);
+      else setTimeout(() => on.write(chunk), after);
+    });
+    report('echoing');
   } else if (command.do === 'reset') on.resetAndDestroy();
   else if (command.do === 'close') {
     server?.close();

@@ -207,8 +207,9 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     if (Ready()) return Idle(true);
     if (Poll()) return Idle(true);
     Idle(false);
-    // Something else keeps the loop from blocking (an immediate, a due timer): no need to say that we sleep.
-    if (uv_backend_timeout(environment_->loop()) == 0) return;
+    // Something else keeps the loop from blocking (an immediate, a due timer): no need to say that we sleep. It answers 0 as
+    // well when descriptors are new to the loop, and then it does block: so this turn is made one that doesn't.
+    if (uv_backend_timeout(environment_->loop()) == 0) return Idle(true);
     for (Peer& peer : peers_) {
       if (!peer.used) continue;
       peer.own[kCpu].store(0, std::memory_order_relaxed);
