@@ -10,8 +10,10 @@ import { burstOf, type Talker, turn } from './talker.js';
 
 /** Bytes published together. */
 const BATCH = 16 * 1024;
-/** A longer message is copied and read in pieces, so that one end reads while the other still writes. */
+/** A longer message is read in pieces, so that one end reads while the other still writes. */
 const PIECE = 64 * 1024;
+/** From here on messages are written by `ring.write`, the way for bytes that are in memory already. */
+const LARGE = 4096;
 
 export class RingTalker implements Talker {
   readonly #ring: RingSurface;
@@ -128,21 +130,23 @@ export class RingTalker implements Talker {
 
   /** Copies a message into the ring; a promise only when it had to wait for room. */
   #put(message: Uint8Array): Promise<void> | undefined {
-    if (message.length > this.#piece) return this.#putPieces(message, 0);
+    if (message.length >= LARGE) return this.#write(message);
     const view = this.#ring.reserve(message.length);
-    if (view === undefined || view.length < message.length) return this.#putPieces(message, 0);
+    if (view === undefined) return this.#write(message);
     view.set(message);
     this.#ring.commit(message.length);
     return undefined;
   }
 
-  async #putPieces(message: Uint8Array, from: number): Promise<void> {
+  #write(message: Uint8Array): Promise<void> | undefined {
+    const taken = this.#ring.write(message);
+    return taken < message.length ? this.#writeOn(message, taken) : undefined;
+  }
+
+  async #writeOn(message: Uint8Array, from: number): Promise<void> {
     for (let at = from; at < message.length; ) {
-      const wanted = Math.min(this.#piece, message.length - at);
-      const view = this.#ring.reserve(wanted) ?? (await this.#reserve(wanted));
-      view.set(message.subarray(at, at + view.length));
-      this.#ring.commit(view.length);
-      at += view.length;
+      if (!(await this.#ring.writable())) throw new MeasureError('failed', 'the peer closed the ring');
+      at += this.#ring.write(message, at);
     }
   }
 

@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { RingConsumer } from '../src/ring/consumer.js';
-import { HEADER_BYTES, initialise, type RingMemory } from '../src/ring/layout.js';
+import { allocateShared, HEADER_BYTES, initialise, type RingMemory } from '../src/ring/layout.js';
 import { RingProducer } from '../src/ring/producer.js';
+import { STAGE_BYTES, stage } from '../src/ring/stage.js';
 
 // Reproducible by default; another seed explores elsewhere.
 fc.configureGlobal({ seed: Number(process.env.FC_SEED ?? 7609) });
@@ -61,8 +62,12 @@ export function wind(producer: RingProducer, consumer: RingConsumer, cursor: num
 }
 
 export type ByteOp =
-  | { readonly do: 'write' | 'reserve' | 'claim' | 'peek' | 'copy' | 'release' | 'advance'; readonly length: number; readonly part: number }
-  | { readonly do: 'publish' | 'announce' };
+  | {
+      readonly do: 'write' | 'reserve' | 'claim' | 'collect' | 'peek' | 'copy' | 'release' | 'advance';
+      readonly length: number;
+      readonly part: number;
+    }
+  | { readonly do: 'publish' | 'announce' | 'elsewhere' };
 
 /** Lengths of every magnitude up to twice the capacity; small ones and those about the capacity are likely. */
 const lengths = (capacity: number): fc.Arbitrary<number> =>
@@ -70,10 +75,11 @@ const lengths = (capacity: number): fc.Arbitrary<number> =>
 
 export function byteOps(capacity: number, maxLength = 60): fc.Arbitrary<ByteOp[]> {
   const sized = fc.record({
-    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'peek' | 'copy' | 'release' | 'advance'>(
+    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'collect' | 'peek' | 'copy' | 'release' | 'advance'>(
       'write',
       'reserve',
       'claim',
+      'collect',
       'peek',
       'copy',
       'release',
@@ -82,7 +88,7 @@ export function byteOps(capacity: number, maxLength = 60): fc.Arbitrary<ByteOp[]
     length: lengths(capacity),
     part: fc.nat(100),
   });
-  const plain = fc.record({ do: fc.constantFrom<'publish' | 'announce'>('publish', 'announce') });
+  const plain = fc.record({ do: fc.constantFrom<'publish' | 'announce' | 'elsewhere'>('publish', 'announce', 'elsewhere') });
   return fc.array(fc.oneof({ weight: 4, arbitrary: sized }, { weight: 2, arbitrary: plain }), { maxLength });
 }
 
@@ -130,6 +136,19 @@ export function runBytes(memory: RingMemory, ops: readonly ByteOp[], start = 0):
         written += op.length;
         break;
       }
+      case 'collect': {
+        if (op.length > STAGE_BYTES / 2) break;
+        const at = producer.collect(op.length);
+        same(at >= 0, op.length <= free(), 'collect');
+        if (at < 0) break;
+        stage.bytes.set(bytesAt(written, op.length), at);
+        written += op.length;
+        break;
+      }
+      case 'elsewhere':
+        // Another ring of this thread takes the stage.
+        new RingProducer(allocateShared(64)).collect(1);
+        break;
       case 'publish':
         producer.publish();
         published = written;

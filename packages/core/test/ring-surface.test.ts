@@ -31,6 +31,27 @@ describe('socket.ring', () => {
     end(client, server);
   });
 
+  it('writes bytes that are in memory already, in order with the stream, as far as there is room', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 });
+    const chunks: Buffer[] = [];
+    server.on('data', (chunk) => chunks.push(chunk));
+    const whole = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, i) => i % 251));
+    client.write(whole.subarray(0, 1000));
+    expect(client.ring?.write(whole, 1000)).toBe(16_384 - 1000);
+    expect(client.ring?.write(whole, 16_384)).toBe(0);
+    for (let at = 16_384; at < whole.length; ) {
+      expect(await client.ring?.writable()).toBe(true);
+      at += client.ring?.write(whole, at) as number;
+    }
+    expect(client.ring?.write(whole, whole.length)).toBe(0);
+    expect(client.bytesWritten).toBe(whole.length);
+    await until(() => chunks.reduce((sum, chunk) => sum + chunk.length, 0) === whole.length);
+    expect(Buffer.compare(Buffer.concat(chunks), whole)).toBe(0);
+    client.destroy();
+    expect(client.ring?.write(whole) ?? 0).toBe(0);
+    end(server);
+  });
+
   it('can be asked for room when there is some that the stream has not been told of', async () => {
     const [client, server] = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
     client.write(Buffer.alloc(50_000));

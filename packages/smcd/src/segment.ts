@@ -49,13 +49,16 @@ class Segment {
       mirror = mapped;
       this.#mirrors.set(index, mirror);
     }
+    const addon = this.#addon;
+    const data = Buffer.from(mirror);
     return {
       name: { segment: this.id, index },
       memory: {
         words: new Int32Array(this.#buffer, index * HEADER_BYTES, HEADER_BYTES / 4),
-        data: Buffer.from(mirror),
+        data,
         capacity: this.capacity,
         mirrored: true,
+        copyIn: (at, source, start, length) => void addon.copyIn(data, at, source, start, length),
       },
     };
   }

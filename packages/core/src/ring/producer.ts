@@ -5,7 +5,8 @@
 // returns a view.
 
 import { SmcError } from '../errors.js';
-import { type RingMemory, WORD } from './layout.js';
+import { COPY_IN_BYTES, type RingMemory, WORD } from './layout.js';
+import { STAGE_BYTES, stage } from './stage.js';
 import { load, store } from './words.js';
 
 export class RingProducer {
@@ -19,6 +20,7 @@ export class RingProducer {
   readonly #data: Buffer;
   readonly #mask: number;
   readonly #mirrored: boolean;
+  readonly #copyIn: RingMemory['copyIn'];
   #cursor = 0; // private copy of the producer cursor, unpublished bytes included
   #consumer = 0; // the consumer cursor as last read: a lower bound
   #reserved = 0;
@@ -29,6 +31,12 @@ export class RingProducer {
     this.#data = memory.data;
     this.#mask = memory.capacity - 1;
     this.#mirrored = memory.mirrored;
+    this.#copyIn = memory.copyIn;
+  }
+
+  /** Is the memory mapped twice in a row, so that no piece is ever split? */
+  get mirrored(): boolean {
+    return this.#mirrored;
   }
 
   /** Total bytes written since the start, modulo 2^32. */
@@ -58,6 +66,7 @@ export class RingProducer {
    */
   reserve(length: number): Uint8Array | undefined {
     if (length <= 0 || length > this.capacity || this.space(length) < length) return undefined;
+    this.flushStage();
     const at = this.#cursor & this.#mask;
     const end = this.#mirrored ? at + length : Math.min(at + length, this.capacity);
     this.#reserved = end - at;
@@ -77,14 +86,15 @@ export class RingProducer {
     this.publish();
   }
 
-  /** Copies as much of `source` as fits, from `start` on; returns the bytes copied. Not visible until `publish`. */
-  write(source: Uint8Array, start = 0): number {
-    const wanted = source.length - start;
+  /** Copies as much of `source` as fits, from `start` to `end`; returns the bytes copied. Not visible until `publish`. */
+  write(source: Uint8Array, start = 0, end = source.length): number {
+    const wanted = end - start;
+    if (wanted <= 0) return 0;
     const free = this.space(wanted);
     const length = Math.min(wanted, free);
     if (length === 0) return 0;
-    const chunk = length === source.length ? source : source.subarray(start, start + length);
-    this.copyIn(chunk, this.#cursor & this.#mask);
+    this.flushStage();
+    this.copy(source, start, length, this.#cursor & this.#mask);
     this.advance(length);
     return length;
   }
@@ -92,8 +102,35 @@ export class RingProducer {
   /** Room for a direct write of up to `length` contiguous bytes: their offset in {@link data}, or -1. */
   claim(length: number): number {
     if (this.space(length) < length) return -1;
+    this.flushStage();
     const at = this.#cursor & this.#mask;
     return this.#mirrored || at + length <= this.capacity ? at : -1;
+  }
+
+  /**
+   * Takes room for `length` bytes, up to half of {@link STAGE_BYTES}, and counts them as written: their offset in
+   * `stage.bytes`, or -1. The caller fills them in before it calls anything else; they get into the ring with what is
+   * collected after them.
+   */
+  collect(length: number): number {
+    if (this.space(length) < length) return -1;
+    if (stage.owner !== this || stage.used + length > STAGE_BYTES) {
+      stage.owner?.flushStage();
+      stage.owner = this;
+    }
+    const at = stage.used;
+    stage.used += length;
+    this.advance(length);
+    return at;
+  }
+
+  /** Copies what was collected to its place. Not visible until `publish`. */
+  flushStage(): void {
+    if (stage.owner !== this) return;
+    stage.owner = undefined;
+    const length = stage.used;
+    stage.used = 0;
+    if (length > 0) this.copy(stage.bytes, 0, length, (this.#cursor - length) & this.#mask);
   }
 
   /** The data bytes; with {@link claim} and {@link advance} the allocation-free way to write. */
@@ -111,6 +148,7 @@ export class RingProducer {
   publish(): void {
     if (this.unpublished === 0) return;
     this.unpublished = 0;
+    this.flushStage();
     store(this.#words, WORD.producerCursor, this.#cursor);
   }
 
@@ -127,9 +165,12 @@ export class RingProducer {
     store(this.#words, WORD.connState, bits);
   }
 
-  private copyIn(chunk: Uint8Array, at: number): void {
+  /** Copies into the data at offset `at`, the quickest way for the length. There is room. */
+  copy(source: Uint8Array, start: number, length: number, at: number): void {
+    if (length >= COPY_IN_BYTES && this.#copyIn !== undefined) return this.#copyIn(at, source, start, length);
+    const chunk = length === source.length ? source : source.subarray(start, start + length);
     const first = this.capacity - at;
-    if (this.#mirrored || chunk.length <= first) {
+    if (this.#mirrored || length <= first) {
       this.#data.set(chunk, at);
     } else {
       this.#data.set(chunk.subarray(0, first), at);

@@ -11,10 +11,14 @@
 import { SmcError } from '../errors.js';
 import type { RingConsumer } from './consumer.js';
 import type { RingProducer } from './producer.js';
+import { COPY_IN_BYTES } from './layout.js';
+import { stage } from './stage.js';
 import { load } from './words.js';
 
 export const RECORD_HEADER_BYTES = 4;
 const FILLER = -1;
+/** So many small records at once are collected in private memory first. */
+const COLLECTED_RECORDS = 8;
 
 /** Largest body in a ring of `capacity` bytes. */
 export function maxRecord(capacity: number): number {
@@ -40,9 +44,11 @@ export class RecordWriter {
    * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`; records before the large one have been taken.
    */
   send(records: readonly Uint8Array[], start = 0): number {
+    const several = this.#ring.mirrored && records.length - start >= COLLECTED_RECORDS;
     let taken = 0;
     for (let i = start; i < records.length; i++) {
-      if (!this.sendOne(records[i] as Uint8Array)) break;
+      const record = records[i] as Uint8Array;
+      if (!(several && record.length < COPY_IN_BYTES ? this.#collect(record) : this.sendOne(record))) break;
       taken++;
     }
     return taken;
@@ -50,13 +56,9 @@ export class RecordWriter {
 
   /** As {@link send}, for one record: false when there is no room. */
   sendOne(record: Uint8Array): boolean {
-    const length = record.length;
-    if (length > this.maxRecord) {
-      throw new SmcError('ERR_SMC_RECORD_TOO_LARGE', `a record of ${length} bytes; this ring takes up to ${this.maxRecord}`);
-    }
+    const { length } = record;
+    this.#check(length);
     const ring = this.#ring;
-    if ((ring.cursor & 3) !== 0)
-      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been written as a byte stream: no record can start here');
     const bytes = framed(length);
     let at = ring.claim(bytes);
     if (at < 0) {
@@ -65,9 +67,30 @@ export class RecordWriter {
       if (at < 0) return false;
     }
     this.#lengths[at >> 2] = length;
-    ring.data.set(record, at + RECORD_HEADER_BYTES);
+    ring.copy(record, 0, length, at + RECORD_HEADER_BYTES);
     ring.advance(bytes);
     return true;
+  }
+
+  /** A small one of several: gets into the ring together with those after it. */
+  #collect(record: Uint8Array): boolean {
+    const { length } = record;
+    this.#check(length);
+    // Bytes of a stream may be in the stage, and the record's length has to be aligned there too.
+    if ((stage.used & 3) !== 0) stage.owner?.flushStage();
+    const at = this.#ring.collect(framed(length));
+    if (at < 0) return false;
+    stage.words[at >> 2] = length;
+    stage.bytes.set(record, at + RECORD_HEADER_BYTES);
+    return true;
+  }
+
+  #check(length: number): void {
+    if (length > this.maxRecord) {
+      throw new SmcError('ERR_SMC_RECORD_TOO_LARGE', `a record of ${length} bytes; this ring takes up to ${this.maxRecord}`);
+    }
+    if ((this.#ring.cursor & 3) !== 0)
+      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been written as a byte stream: no record can start here');
   }
 
   /** At the end of memory that is not mirrored: takes the rest of the ring with a filler, if record and filler fit. */

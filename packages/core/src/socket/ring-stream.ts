@@ -5,7 +5,8 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { SmcError, systemError } from '../errors.js';
-import { CONN_STATE } from '../ring/layout.js';
+import { CONN_STATE, COPY_IN_BYTES } from '../ring/layout.js';
+import { stage } from '../ring/stage.js';
 import type { Channel, ChannelSink } from '../transport/channel.js';
 import { ReceiveMemory } from './receive-memory.js';
 
@@ -40,7 +41,7 @@ const EAGER_WRITES = 8;
 /** Then so many bytes at a time, and the rest when the turn's JavaScript ends: moving cache lines costs most. */
 const BATCH_BYTES = 16 * 1024;
 /** A large write is published piece by piece, so that the peer reads while we copy. */
-const PIECE_BYTES = 64 * 1024;
+export const PIECE_BYTES = 64 * 1024;
 
 /** Streams with written but unpublished bytes; a process that exits publishes them, as the kernel would have sent them. */
 const unflushed = new Set<RingStream>();
@@ -104,19 +105,9 @@ export class RingStream implements ChannelSink {
   /** Writes one chunk; `done` when it is in the ring. */
   write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
     if (!this.#writable(done)) return;
-    if (typeof chunk === 'string') {
-      const bytes = Buffer.byteLength(chunk, encoding);
-      const at = bytes <= PIECE_BYTES ? this.channel.tx.claim(bytes) : -1;
-      if (at < 0) return this.writev([{ chunk, encoding }], done);
-      this.channel.tx.data.write(chunk, at, bytes, encoding);
-      this.channel.tx.advance(bytes);
-      this.#wrote(bytes);
-    } else {
-      const bytes = chunk.length;
-      if (bytes > PIECE_BYTES || this.channel.tx.space(bytes) < bytes) return this.writev([{ chunk, encoding }], done);
-      this.channel.tx.write(chunk);
-      this.#wrote(bytes);
-    }
+    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+    if (bytes > PIECE_BYTES || !this.#put(chunk, encoding, bytes)) return this.writev([{ chunk, encoding }], done);
+    this.#wrote(bytes);
     this.#publishSoon();
     done();
   }
@@ -186,16 +177,42 @@ export class RingStream implements ChannelSink {
     this.#socket._unrefTimer();
   }
 
-  #publishSoon(): void {
-    const { channel } = this;
-    if (channel.turn !== this.#turn) {
-      this.#turn = channel.turn;
+  /** Writes one chunk if there is room for all of it. */
+  #put(chunk: Buffer | string, encoding: BufferEncoding, bytes: number): boolean {
+    const { tx } = this.channel;
+    if (bytes < COPY_IN_BYTES && this.#eagerWrites() === 0) {
+      const at = tx.collect(bytes);
+      if (at < 0) return false;
+      if (typeof chunk === 'string') stage.bytes.write(chunk, at, bytes, encoding);
+      else stage.bytes.set(chunk, at);
+    } else if (typeof chunk === 'string') {
+      const at = tx.claim(bytes);
+      if (at < 0) return false;
+      tx.data.write(chunk, at, bytes, encoding);
+      tx.advance(bytes);
+    } else {
+      if (tx.space(bytes) < bytes) return false;
+      tx.write(chunk);
+    }
+    return true;
+  }
+
+  /** How many more writes of this turn are published one by one. */
+  #eagerWrites(): number {
+    const { turn } = this.channel;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
       this.#eager = EAGER_WRITES;
     }
-    if (this.#eager > 0) {
+    return this.#eager;
+  }
+
+  #publishSoon(): void {
+    const { tx } = this.channel;
+    if (this.#eagerWrites() > 0) {
       this.#eager--;
       this.publish();
-    } else if (channel.tx.unpublished >= BATCH_BYTES) {
+    } else if (tx.unpublished >= BATCH_BYTES) {
       this.publish();
     } else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -210,8 +227,7 @@ export class RingStream implements ChannelSink {
     for (;;) {
       const chunk = this.#current ?? this.#next();
       if (chunk === undefined) break;
-      const piece = chunk.length - this.#written > PIECE_BYTES ? chunk.subarray(0, this.#written + PIECE_BYTES) : chunk;
-      const bytes = tx.write(piece, this.#written);
+      const bytes = tx.write(chunk, this.#written, Math.min(this.#written + PIECE_BYTES, chunk.length));
       this.#written += bytes;
       if (bytes > 0) this.#wrote(bytes);
       if (tx.unpublished >= PIECE_BYTES) this.publish();

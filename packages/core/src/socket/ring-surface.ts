@@ -3,7 +3,7 @@
 import { SmcError } from '../errors.js';
 import type { PeerView } from '../ring/consumer.js';
 import { RecordReader, RecordWriter } from '../ring/records.js';
-import type { RingStream } from './ring-stream.js';
+import { PIECE_BYTES, type RingStream } from './ring-stream.js';
 
 /** Looks at the ring, 5 ns each, before a polling loop goes its round; and callbacks in a row until it does. */
 const LINGER_LOOKS = 100;
@@ -75,6 +75,25 @@ export class RingSurface {
     channel.tx.commit(length);
     this.#stream.bytesWritten += length;
     channel.notify();
+  }
+
+  /**
+   * Copies as many bytes of `source`, from `start` on, as there is room for and sends them; returns how many (none while
+   * the stream still has unwritten chunks, and after either side has closed). For bytes that are in memory already, and
+   * many of them, quicker than a view from `reserve`: the copy goes past the caches where that pays.
+   */
+  write(source: Uint8Array, start = 0): number {
+    if (!this.#sendable()) return 0;
+    const { tx } = this.#stream.channel;
+    let at = start;
+    while (at < source.length) {
+      const bytes = tx.write(source, at, Math.min(at + PIECE_BYTES, source.length));
+      at += bytes;
+      this.#stream.bytesWritten += bytes;
+      this.#stream.publish();
+      if (bytes === 0 && !this.#block(1)) break;
+    }
+    return Math.max(at - start, 0);
   }
 
   /**

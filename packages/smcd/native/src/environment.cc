@@ -63,6 +63,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports["exiting"] = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Environment::Get(info.Env())->Exiting(); });
   InitMapping(env, exports);
+  InitCopying(env, exports);
   InitControl(env, exports);
   InitHub(env, exports);
   InitRegistry(env, exports);

@@ -9,6 +9,8 @@
 #include <memory>
 #include <unordered_map>
 
+#include "copying.h"
+
 namespace smcd {
 
 struct Mapping;
@@ -68,6 +70,8 @@ class Environment {
 
   const std::shared_ptr<Mappings>& mappings() const { return mappings_; }
 
+  Copying copying;
+
  private:
   static void OnCleanup(napi_async_cleanup_hook_handle hook, void* data);
   void FinishCleanup();
@@ -87,6 +91,7 @@ class Environment {
 inline Napi::Value Result(Napi::Env env, int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
 void InitMapping(Napi::Env env, Napi::Object exports);
+void InitCopying(Napi::Env env, Napi::Object exports);
 void InitControl(Napi::Env env, Napi::Object exports);
 void InitHub(Napi::Env env, Napi::Object exports);
 void InitRegistry(Napi::Env env, Napi::Object exports);
