@@ -15,8 +15,18 @@ const firstLine = (error: unknown) =>
     .split('\n')[0]
     ?.replace(/ imported from .*/, '');
 
-/** @throws MeasureError `unavailable` when it is not built. */
-export async function library(): Promise<Library> {
+let loaded: Promise<Library> | undefined;
+
+/**
+ * Loaded once: each import() of a module that is there already costs about 60 us, a quarter of a connect.
+ * @throws MeasureError `unavailable` when it is not built.
+ */
+export function library(): Promise<Library> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function load(): Promise<Library> {
   try {
     return await import('@smcjs/core');
   } catch (error) {
