@@ -12,8 +12,6 @@ import { burstOf, type Talker, turn } from './talker.js';
 const BATCH = 16 * 1024;
 /** A longer message is read in pieces, so that one end reads while the other still writes. */
 const PIECE = 64 * 1024;
-/** From here on messages are written by `ring.write`, the way for bytes that are in memory already. */
-const LARGE = 4096;
 
 export class RingTalker implements Talker {
   readonly #ring: RingSurface;
@@ -130,15 +128,6 @@ export class RingTalker implements Talker {
 
   /** Copies a message into the ring; a promise only when it had to wait for room. */
   #put(message: Uint8Array): Promise<void> | undefined {
-    if (message.length >= LARGE) return this.#write(message);
-    const view = this.#ring.reserve(message.length);
-    if (view === undefined) return this.#write(message);
-    view.set(message);
-    this.#ring.commit(message.length);
-    return undefined;
-  }
-
-  #write(message: Uint8Array): Promise<void> | undefined {
     const taken = this.#ring.write(message);
     return taken < message.length ? this.#writeOn(message, taken) : undefined;
   }
