@@ -116,6 +116,11 @@ describe('two ends without patience', () => {
       expect(atClient.length + failed.length).toBe(60);
       const atServer = new Map((await serving.messages('exchanged')).map((report) => [report.clientPort, report]));
       for (const { clientPort, transport, received, failure } of atClient) {
+        // A server that gave up before it had a connection for its user resets the client, which may be connected by then.
+        if (failure === 'ECONNRESET' && server.handshakeTimeout < 60_000) {
+          expect({ received, atServer: atServer.get(clientPort) }).toEqual({ received: 0, atServer: undefined });
+          continue;
+        }
         expect({ received, failure }).toEqual({ received: 3000, failure: undefined });
         expect(atServer.get(clientPort)).toMatchObject({ transport, received: 3000 });
       }

@@ -3,12 +3,12 @@
 // Received bytes are copied into private memory before anybody sees them: the peer can change the ring at any time.
 // A write is copied once, into the peer's ring. Nothing is allocated per write; per read there is the chunk handed out.
 
-import { AsyncResource } from 'node:async_hooks';
+import type { AsyncResource } from 'node:async_hooks';
 import { SmcError, systemError } from '../errors.js';
-import { CONN_STATE, COPY_IN_BYTES } from '../ring/layout.js';
-import { stage } from '../ring/stage.js';
+import { CONN_STATE } from '../ring/layout.js';
 import type { Channel, ChannelSink } from '../transport/channel.js';
 import { ReceiveMemory } from './receive-memory.js';
+import { RingSender, type SenderOwner } from './ring-sender.js';
 
 /** The socket, as the stream needs it. */
 export interface StreamOwner {
@@ -30,30 +30,13 @@ export interface OnRead {
   readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
 }
 
-type Done = (error?: Error | null) => void;
-export interface WriteRequest {
-  readonly chunk: Buffer | string;
-  readonly encoding: BufferEncoding;
-}
-
 /** Largest chunk handed to a reader; 256 KiB was faster than 64 or 16. */
 const MAX_CHUNK = 256 * 1024;
 /** Bytes one dispatch may deliver before other connections have their turn. */
 const DISPATCH_BYTES = 1024 * 1024;
-/** Writes of one turn that are published one by one; a program that writes and then computes has its bytes sent. */
-const EAGER_WRITES = 8;
-/** Then so many bytes at a time, and the rest when the turn's JavaScript ends: moving cache lines costs most. */
-const BATCH_BYTES = 16 * 1024;
-/** A large write is published piece by piece, so that the peer reads while we copy. */
-export const PIECE_BYTES = 64 * 1024;
-
-/** Streams with written but unpublished bytes; a process that exits publishes them, as the kernel would have sent them. */
-const unflushed = new Set<RingStream>();
-let exitHook = false;
-
-export class RingStream implements ChannelSink {
+export class RingStream implements ChannelSink, SenderOwner {
   bytesRead = 0;
-  bytesWritten = 0;
+  readonly sender: RingSender;
   /** Told of news while the zero-copy side reads instead of the stream. */
   reader: (() => void) | undefined;
   /** Told when room may have come. */
@@ -64,8 +47,6 @@ export class RingStream implements ChannelSink {
   readonly #onread: OnRead | undefined;
   /** Events happen in the asynchronous context the connection was made in, not in that of whoever polls. */
   readonly #scope: AsyncResource;
-  /** Context of the write that waits for room. */
-  #writeScope: AsyncResource | undefined;
   #wanted = false;
   /** Has the stream's last call of {@link read} returned? */
   #answered = true;
@@ -78,203 +59,15 @@ export class RingStream implements ChannelSink {
   #reset = false;
   #peerLost = false;
   #closed = false;
-  #turn = -1;
-  #eager = EAGER_WRITES;
-  #scheduled = false;
-  #pending: WriteRequest[] = [];
-  #pendingAt = 0;
-  #current: Uint8Array | undefined;
-  #written = 0;
-  #done: Done | undefined;
-  #blocked = false;
   readonly #memory = new ReceiveMemory();
-  readonly #flush = () => {
-    this.#scheduled = false;
-    unflushed.delete(this);
-    this.publish();
-  };
 
   constructor(socket: StreamOwner, channel: Channel, onread: OnRead | undefined, scope: AsyncResource) {
     this.#scope = scope;
     this.#socket = socket;
     this.channel = channel;
+    this.sender = new RingSender(this, channel);
     this.#onread = onread;
     channel.sink = this;
-    if (!exitHook) {
-      exitHook = true;
-      process.on('exit', () => {
-        for (const stream of unflushed) stream.publish();
-      });
-    }
-  }
-
-  // ---- sending
-
-  /** Writes one chunk; `done` when it is in the ring. */
-  write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
-    if (!this.#writable(done)) return;
-    const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
-    if (bytes > PIECE_BYTES || !this.#put(chunk, encoding, bytes)) return this.writev([{ chunk, encoding }], done);
-    this.#wrote(bytes);
-    this.#publishSoon();
-    done();
-  }
-
-  /** Writes chunks in order, publishing once if they fit. `done` when all are in the ring. */
-  writev(chunks: WriteRequest[], done: Done): void {
-    if (!this.#writable(done)) return;
-    this.#pending = chunks;
-    this.#pendingAt = 0;
-    this.#done = done;
-    this.#resumeWrite();
-  }
-
-  /** Half close: no more bytes follow those written. */
-  final(done: Done): void {
-    if (!this.#peerClosed && !this.#closed) {
-      this.publish();
-      this.channel.tx.setState(CONN_STATE.sendingDone);
-      this.channel.notify();
-    }
-    done();
-  }
-
-  /** Makes written bytes visible now. */
-  publish(): void {
-    const { tx } = this.channel;
-    if (this.#closed || tx.unpublished === 0) return;
-    tx.publish();
-    this.channel.notify();
-  }
-
-  /** Bytes accepted by the socket that are not in the ring yet: those in progress and `buffered`. */
-  pendingBytes(buffered: readonly WriteRequest[]): number {
-    const size = ({ chunk, encoding }: WriteRequest) => (typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length);
-    const total = (requests: readonly WriteRequest[]) => requests.reduce((sum, request) => sum + size(request), 0);
-    const current = this.#current === undefined ? 0 : this.#current.length - this.#written;
-    return current + total(this.#pending.slice(this.#pendingAt)) + total(buffered);
-  }
-
-  /**
-   * Asks the peer to tell us of room, then looks again: true when there are `bytes` after all. The question stands until
-   * the next news; who still waits then asks again.
-   */
-  askForRoom(bytes: number): boolean {
-    const { tx } = this.channel;
-    this.#blocked = true;
-    tx.setWriteBlocked(true);
-    return tx.space(bytes) >= bytes;
-  }
-
-  get idle(): boolean {
-    return this.#done === undefined;
-  }
-
-  get peerClosed(): boolean {
-    return this.#peerClosed;
-  }
-
-  #writable(done: Done): boolean {
-    if (!this.#peerClosed && !this.#reset) return true;
-    done(systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write'));
-    return false;
-  }
-
-  #wrote(bytes: number): void {
-    this.bytesWritten += bytes;
-    this.#socket._unrefTimer();
-  }
-
-  /** Writes one chunk if there is room for all of it. */
-  #put(chunk: Buffer | string, encoding: BufferEncoding, bytes: number): boolean {
-    const { tx } = this.channel;
-    if (bytes < COPY_IN_BYTES && this.#eagerWrites() === 0) {
-      const at = tx.collect(bytes);
-      if (at < 0) return false;
-      if (typeof chunk === 'string') stage.bytes.write(chunk, at, bytes, encoding);
-      else stage.bytes.set(chunk, at);
-    } else if (typeof chunk === 'string') {
-      const at = tx.claim(bytes);
-      if (at < 0) return false;
-      tx.data.write(chunk, at, bytes, encoding);
-      tx.advance(bytes);
-    } else {
-      if (tx.space(bytes) < bytes) return false;
-      tx.write(chunk);
-    }
-    return true;
-  }
-
-  /** How many more writes of this turn are published one by one. */
-  #eagerWrites(): number {
-    const { turn } = this.channel;
-    if (turn !== this.#turn) {
-      this.#turn = turn;
-      this.#eager = EAGER_WRITES;
-    }
-    return this.#eager;
-  }
-
-  #publishSoon(): void {
-    const { tx } = this.channel;
-    if (this.#eagerWrites() > 0) {
-      this.#eager--;
-      this.publish();
-    } else if (tx.unpublished >= BATCH_BYTES) {
-      this.publish();
-    } else if (!this.#scheduled) {
-      this.#scheduled = true;
-      unflushed.add(this);
-      process.nextTick(this.#flush);
-    }
-  }
-
-  /** Goes on with the pending chunks until they are written or the ring is full. */
-  #resumeWrite(): void {
-    const { tx } = this.channel;
-    for (;;) {
-      const chunk = this.#current ?? this.#next();
-      if (chunk === undefined) break;
-      const bytes = tx.write(chunk, this.#written, Math.min(this.#written + PIECE_BYTES, chunk.length));
-      this.#written += bytes;
-      if (bytes > 0) this.#wrote(bytes);
-      if (tx.unpublished >= PIECE_BYTES) this.publish();
-      if (this.#written === chunk.length) this.#current = undefined;
-      else if (bytes === 0 && !this.#roomAfterAll()) return;
-    }
-    this.#publishSoon();
-    this.#pending = [];
-    this.#finishWrite();
-  }
-
-  /** Calls back the write in progress, in its own context if it had to wait. */
-  #finishWrite(error?: Error): void {
-    const done = this.#done;
-    const scope = this.#writeScope;
-    this.#done = this.#writeScope = undefined;
-    if (scope === undefined) done?.(error);
-    else if (done !== undefined) scope.runInAsyncScope(done, null, error);
-  }
-
-  #next(): Uint8Array | undefined {
-    const request = this.#pending[this.#pendingAt];
-    if (request === undefined) return undefined;
-    this.#pendingAt++;
-    this.#written = 0;
-    this.#current = typeof request.chunk === 'string' ? Buffer.from(request.chunk, request.encoding) : request.chunk;
-    return this.#current;
-  }
-
-  /** The ring is full: says so and looks again, since the peer may have read in between. */
-  #roomAfterAll(): boolean {
-    const { tx } = this.channel;
-    this.publish();
-    if (tx.violated) {
-      this.violation('consumer cursor');
-      return false;
-    }
-    this.#writeScope ??= new AsyncResource('SMCWRITE');
-    return this.askForRoom(1);
   }
 
   // ---- receiving
@@ -305,12 +98,8 @@ export class RingStream implements ChannelSink {
 
   readonly #onNews = (): void => {
     if (this.#closed) return;
-    if (this.#blocked) {
-      this.#blocked = false;
-      this.channel.tx.setWriteBlocked(false);
-    }
-    if (this.#done !== undefined) this.#resumeWrite();
-    if (this.#done === undefined) this.writer?.();
+    this.sender.onNews();
+    if (this.sender.idle) this.writer?.();
     if (this.#closed) return;
     if (this.reader !== undefined) this.reader();
     else if (this.#wanted && !this.#draining) this.#drain();
@@ -357,7 +146,7 @@ export class RingStream implements ChannelSink {
   #onPeerClosed(): void {
     if (this.#peerClosed) return;
     this.#peerClosed = true;
-    this.#finishWrite(systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write'));
+    this.sender.finish(this.failure);
   }
 
   #drain(): void {
@@ -440,17 +229,26 @@ export class RingStream implements ChannelSink {
     if (this.#closed) return;
     const { rx, tx } = this.channel;
     if (!abnormal && !this.#peerClosed && rx.available() > 0) abnormal = true;
-    this.publish();
+    this.sender.close(systemError('ECANCELED', 'write'));
     this.#closed = rx.closed = true;
-    unflushed.delete(this);
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
     this.channel.notify();
     this.channel.close();
-    this.#pending = [];
-    this.#current = undefined;
-    if (this.#done !== undefined) process.nextTick(() => this.#finishWrite(systemError('ECANCELED', 'write')));
     this.reader?.();
     this.writer?.();
+  }
+
+  get failure(): Error | undefined {
+    if (!this.#peerClosed && !this.#reset) return undefined;
+    return systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write');
+  }
+
+  get peerClosed(): boolean {
+    return this.#peerClosed;
+  }
+
+  onWritten(): void {
+    this.#socket._unrefTimer();
   }
 
   get closed(): boolean {

@@ -3,7 +3,8 @@
 import { SmcError } from '../errors.js';
 import type { PeerView } from '../ring/consumer.js';
 import { RecordReader, RecordWriter } from '../ring/records.js';
-import { PIECE_BYTES, type RingStream } from './ring-stream.js';
+import { PIECE_BYTES } from './ring-sender.js';
+import type { RingStream } from './ring-stream.js';
 
 /** Looks at the ring, 5 ns each, before a polling loop goes its round; and callbacks in a row until it does. */
 const LINGER_LOOKS = 100;
@@ -73,7 +74,7 @@ export class RingSurface {
     const { channel, closed } = this.#stream;
     if (closed) return;
     channel.tx.commit(length);
-    this.#stream.bytesWritten += length;
+    this.#stream.sender.bytes += length;
     channel.notify();
   }
 
@@ -89,8 +90,8 @@ export class RingSurface {
     while (at < source.length) {
       const bytes = tx.write(source, at, Math.min(at + PIECE_BYTES, source.length));
       at += bytes;
-      this.#stream.bytesWritten += bytes;
-      this.#stream.publish();
+      this.#stream.sender.bytes += bytes;
+      this.#stream.sender.publish();
       if (bytes === 0 && !this.#block(1)) break;
     }
     return Math.max(at - start, 0);
@@ -123,8 +124,8 @@ export class RingSurface {
     try {
       taken = this.#records().send(records, start);
     } finally {
-      this.#stream.bytesWritten += (channel.tx.cursor - before) >>> 0;
-      this.#stream.publish();
+      this.#stream.sender.bytes += (channel.tx.cursor - before) >>> 0;
+      this.#stream.sender.publish();
     }
     const next = records[start + taken];
     if (next !== undefined && this.#block(next.length + 8)) return taken + this.send(records, start + taken);
@@ -211,7 +212,7 @@ export class RingSurface {
   }
 
   #sendable(): boolean {
-    return !this.#over && this.#stream.idle;
+    return !this.#over && this.#stream.sender.idle;
   }
 
   #records(): RecordWriter {
@@ -221,7 +222,7 @@ export class RingSurface {
 
   /** Asks the peer to tell us of room, then looks again: true when there is some after all. */
   #block(bytes: number): boolean {
-    return !this.#over && this.#stream.askForRoom(bytes);
+    return !this.#over && this.#stream.sender.askForRoom(bytes);
   }
 
   #onRoom(): void {
@@ -232,7 +233,7 @@ export class RingSurface {
   /** Answers who waits for room, if there is an answer now; while the stream writes there is none. */
   #tryWaiting(): void {
     const waiting = this.#waitingWriter;
-    if (waiting === undefined || (!this.#over && !this.#stream.idle)) return;
+    if (waiting === undefined || (!this.#over && !this.#stream.sender.idle)) return;
     const room = this.#sendable() && (this.#stream.channel.tx.space(waiting.bytes) >= waiting.bytes || this.#block(waiting.bytes));
     if (!room && !this.#over) return;
     this.#waitingWriter = undefined;

@@ -13,7 +13,8 @@ import { type BusyPoll, type ResolvedOptions, resolveOptions } from '../options.
 import type { Decline, TransportName } from '../transport/decline.js';
 import type { SocketOptions } from './arguments.js';
 import { connectSocket } from './connecting.js';
-import type { OnRead, WriteRequest } from './ring-stream.js';
+import type { WriteRequest } from './ring-sender.js';
+import type { OnRead } from './ring-stream.js';
 import { RingSurface } from './ring-surface.js';
 import { kDeclines, kGiven, kOnRead, kOptions, kState, type State } from './socket-state.js';
 
@@ -146,13 +147,13 @@ export class Socket extends net.Socket {
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: Callback): void {
     const stream = this[kState]?.stream;
-    if (stream !== undefined) stream.write(chunk, encoding, callback);
+    if (stream !== undefined) stream.sender.write(chunk, encoding, callback);
     else base._write.call(this, chunk, encoding, callback);
   }
 
   override _writev(chunks: Chunks, callback: Callback): void {
     const stream = this[kState]?.stream;
-    if (stream !== undefined) stream.writev(chunks, callback);
+    if (stream !== undefined) stream.sender.writev(chunks, callback);
     else base._writev.call(this, chunks, callback);
   }
 
@@ -160,13 +161,13 @@ export class Socket extends net.Socket {
   _writeGeneric(writev: boolean, data: unknown, encoding: BufferEncoding, callback: Callback): void {
     const stream = this[kState]?.stream;
     if (stream === undefined) base._writeGeneric.call(this, writev, data, encoding, callback);
-    else if (writev) stream.writev(data as Chunks, callback);
-    else stream.write(data as Buffer | string, encoding, callback);
+    else if (writev) stream.sender.writev(data as Chunks, callback);
+    else stream.sender.write(data as Buffer | string, encoding, callback);
   }
 
   override _final(callback: Callback): void {
     const stream = this[kState]?.stream;
-    if (stream !== undefined) stream.final(callback);
+    if (stream !== undefined) stream.sender.final(callback);
     else base._final.call(this, callback);
   }
 
@@ -304,13 +305,13 @@ function overrideGetter(name: string, get: (state: State, socket: Socket, base: 
 overrideGetter('bytesRead', ({ stream, clc }, _socket, inherited) => stream?.bytesRead ?? Math.max(0, (inherited() as number) - clc.read));
 overrideGetter(
   '_bytesDispatched',
-  ({ stream, clc }, _socket, inherited) => stream?.bytesWritten ?? Math.max(0, (inherited() as number) - clc.written),
+  ({ stream, clc }, _socket, inherited) => stream?.sender.bytes ?? Math.max(0, (inherited() as number) - clc.written),
 );
 overrideGetter('bytesWritten', ({ stream, clc }, socket, inherited) => {
   if (stream !== undefined)
     return (
-      stream.bytesWritten +
-      (socket.destroyed ? 0 : stream.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []))
+      stream.sender.bytes +
+      (socket.destroyed ? 0 : stream.sender.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []))
     );
   const bytes = inherited() as number | undefined;
   return bytes === undefined ? bytes : Math.max(0, bytes - clc.written);
