@@ -17,6 +17,7 @@ const STATE = {
   handshakes: 7,
   readyCount: 8,
   hot: 9,
+  settled: 10,
   ready: 16,
   taken: 128,
   length: 128 + 4096,
@@ -83,7 +84,10 @@ export class Hub {
 
   /** A handshake that may poll begins (+1) or ends (-1). Each of its steps says {@link expectNews}. */
   countHandshake(mode: BusyPoll, change: 1 | -1): void {
-    if (mode !== 'off' && !this.#oneCore) (this.state[STATE.handshakes] as number) += change;
+    if (mode !== 'off' && !this.#oneCore) {
+      (this.state[STATE.handshakes] as number) += change;
+      if (change < 0) this.state[STATE.settled] = 1;
+    }
     this.expectNews();
   }
 

@@ -3,6 +3,7 @@
 // A write is copied once into the peer's ring, or twice when it is small and one of many. Nothing is allocated per write.
 
 import { AsyncResource } from 'node:async_hooks';
+import { systemError } from '../errors.js';
 import { CONN_STATE, COPY_IN_BYTES } from '../ring/layout.js';
 import { stage } from '../ring/stage.js';
 import type { Channel } from '../transport/channel.js';
@@ -255,13 +256,13 @@ export class RingSender {
     if (this.#done !== undefined) this.#resumeWrite();
   }
 
-  /** Publishes what was written. No more will be; the write in progress, if there is one, ends with `error` in a later tick. */
-  close(error: Error): void {
+  /** Publishes what was written. No more will be; the write in progress, if there is one, ends in a later tick. */
+  close(): void {
     this.publish();
     this.#closed = true;
     unflushed.delete(this);
     this.#pending = [];
     this.#current = undefined;
-    if (this.#done !== undefined) process.nextTick(() => this.finish(error));
+    if (this.#done !== undefined) process.nextTick(() => this.finish(systemError('ECANCELED', 'write')));
   }
 }

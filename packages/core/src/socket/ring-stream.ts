@@ -146,7 +146,7 @@ export class RingStream implements ChannelSink, SenderOwner {
   #onPeerClosed(): void {
     if (this.#peerClosed) return;
     this.#peerClosed = true;
-    this.sender.finish(this.failure);
+    if (!this.sender.idle) this.sender.finish(this.failure);
   }
 
   #drain(): void {
@@ -229,7 +229,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (this.#closed) return;
     const { rx, tx } = this.channel;
     if (!abnormal && !this.#peerClosed && rx.available() > 0) abnormal = true;
-    this.sender.close(systemError('ECANCELED', 'write'));
+    this.sender.close();
     this.#closed = rx.closed = true;
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
     this.channel.notify();

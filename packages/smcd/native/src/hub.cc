@@ -39,7 +39,7 @@ static_assert(Word::is_always_lock_free && sizeof(Word) == 4);
 enum : size_t { kSleeping = 32, kCpu = 64, kNews = 96, kOverflow = 97 };
 
 // Indices in the state words shared with JavaScript of this environment (src/hub.ts has the same list).
-enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kHot = 9, kReady = 16, kTaken = 128 };
+enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kHot = 9, kSettled = 10, kReady = 16, kTaken = 128 };
 enum : int32_t { kModeOff = 0, kModeAuto = 1, kModeFixed = 2 };
 
 constexpr size_t kMaxReady = 112;
@@ -278,8 +278,8 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
 
   uint64_t Window() const {
     // A handshake is a few messages back and forth over TCP and the Unix socket: sleeping between them would make up most
-    // of it. Polling keeps the loop turning, which is what sees them.
-    if (state_[kHandshakes] > 0) return kHandshakeNanos;
+    // of it. Polling keeps the loop turning, which is what sees them. The first message follows soon after.
+    if (state_[kHandshakes] > 0 || settling_) return kHandshakeNanos;
     if (state_[kMode] == kModeOff) return 0;
     return state_[kMode] == kModeFixed ? MaxWindow() : (window_ < MaxWindow() ? window_ : MaxWindow());
   }
@@ -302,6 +302,13 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
   bool Poll() {
     if (state_[kMode] == kModeOff && state_[kHandshakes] == 0) return false;
     const uint64_t now = Now();
+    if (state_[kSettled] != 0) {
+      state_[kSettled] = 0;
+      settling_ = true;
+      settled_ = now;
+    } else if (settling_ && now - settled_ >= kHandshakeNanos) {
+      settling_ = false;
+    }
     if (state_[kActivity] != 0) {
       // We sent something: an answer may come, whatever the gap before was.
       state_[kActivity] = 0;
@@ -370,6 +377,9 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
   uint32_t cpu_ = 0;
   uint64_t window_ = 0;
   uint64_t last_activity_ = 0;
+  /// A handshake has ended a moment ago, then: at this time.
+  bool settling_ = false;
+  uint64_t settled_ = 0;
   uint64_t unfruitful_ = 0;
   uint64_t budget_start_ = 0;
   uint64_t budget_spent_ = 0;
