@@ -100,7 +100,8 @@ export class RingConsumer {
     const from = (this.#cursor + skip) & this.#mask;
     const first = this.capacity - from;
     if (this.#mirrored || length <= first) {
-      target.set(this.#data.subarray(from, from + length), at);
+      // Not subarray, which takes twice as long for a Buffer.
+      target.set(new Uint8Array(this.#data.buffer, this.#data.byteOffset + from, length), at);
     } else {
       target.set(this.#data.subarray(from, this.capacity), at);
       target.set(this.#data.subarray(0, length - first), at + first);

@@ -5,7 +5,7 @@
 // that share no cache). One stage per thread: what is in it leaves before the JavaScript of the turn ends.
 
 /** Twice what is published at once, so that a piece never has to be split. */
-export const STAGE_BYTES = 32 * 1024;
+export const STAGE_BYTES = 64 * 1024;
 
 /** Whose bytes are in the stage. */
 export interface StageOwner {

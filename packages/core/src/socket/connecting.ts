@@ -22,7 +22,7 @@ type Connect = NormalizedConnect['options'];
 const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
 const OUT_OF_REACH = CANDIDATES.map((name) =>
-  decline(name, 'path', 'not-tcp', 'a path, a descriptor or a chosen source: node:net connects it'),
+  decline(name, 'path', 'not-tcp', 'a path, a descriptor, a chosen source or a block list: node:net connects it'),
 );
 const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
 
@@ -40,7 +40,8 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     !(port > 0 && port < 65536) ||
     hasHandle(socket) ||
     options.localAddress !== undefined ||
-    options.localPort !== undefined;
+    options.localPort !== undefined ||
+    (options as { blockList?: unknown }).blockList !== undefined;
   const toPlain = (declines: readonly Decline[]) => {
     plain(...args);
     return settlePlain(socket, own, declines);

@@ -26,7 +26,7 @@ export interface SenderOwner {
 /** Writes of one turn that are published one by one; a program that writes and then computes has its bytes sent. */
 const EAGER_WRITES = 8;
 /** Then so many bytes at a time, and the rest when the turn's JavaScript ends: moving cache lines costs most. */
-const BATCH_BYTES = 16 * 1024;
+const BATCH_BYTES = 32 * 1024;
 /** A large write is published piece by piece, so that the peer reads while we copy. */
 export const PIECE_BYTES = 64 * 1024;
 

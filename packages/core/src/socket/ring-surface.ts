@@ -10,6 +10,11 @@ import type { RingStream } from './ring-stream.js';
 const LINGER_LOOKS = 100;
 const LINGER_ROUNDS = 32;
 
+interface RoomWaiter {
+  readonly bytes: number;
+  readonly resolve: (room: boolean) => void;
+}
+
 /**
  * The rings of a connection, in place. All lengths are bytes.
  *
@@ -33,8 +38,8 @@ export class RingSurface {
   readonly #stream: RingStream;
   #writer: RecordWriter | undefined;
   #reader: RecordReader | undefined;
-  #waitingReader: ((more: boolean) => void) | undefined;
-  #waitingWriter: { bytes: number; resolve: (room: boolean) => void } | undefined;
+  #readers: ((more: boolean) => void)[] = [];
+  #writers: RoomWaiter[] = [];
 
   constructor(stream: RingStream) {
     this.#stream = stream;
@@ -98,14 +103,17 @@ export class RingSurface {
   }
 
   /**
-   * Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed; never for more
-   * than the ring holds. One waiter at a time: a second call takes the place of the first, which then stays pending.
+   * Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed. Who waits is
+   * answered in order; the first to reserve may take the room of the next.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more than the ring holds.
    */
   writable(length = 1): Promise<boolean> {
+    const { capacity } = this.#stream.channel.tx;
+    if (length > capacity) throw new SmcError('ERR_SMC_RING_MISUSE', `writable(${length}) in a ring of ${capacity} bytes`);
     if (!this.#sendable() && this.#over) return Promise.resolve(false);
     if (this.#sendable() && this.#stream.channel.tx.space(length) >= length) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.#waitingWriter = { bytes: length, resolve };
+      this.#writers.push({ bytes: length, resolve });
       this.#tryWaiting();
     });
   }
@@ -180,14 +188,14 @@ export class RingSurface {
 
   /**
    * Resolves to true when there are bytes to peek, to false when the peer has ended and everything was read, or this side
-   * was destroyed. One waiter at a time: a second call takes the place of the first, which then stays pending.
+   * was destroyed. Everybody who waits is told.
    */
   readable(): Promise<boolean> {
     this.#takeOver();
     if (!this.#stream.closed && this.#stream.channel.rx.available() > 0) return Promise.resolve(true);
     if (this.#stream.closed || this.#stream.ended) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.#waitingReader = resolve;
+      this.#readers.push(resolve);
     });
   }
 
@@ -232,12 +240,21 @@ export class RingSurface {
 
   /** Answers who waits for room, if there is an answer now; while the stream writes there is none. */
   #tryWaiting(): void {
-    const waiting = this.#waitingWriter;
-    if (waiting === undefined || (!this.#over && !this.#stream.sender.idle)) return;
-    const room = this.#sendable() && (this.#stream.channel.tx.space(waiting.bytes) >= waiting.bytes || this.#block(waiting.bytes));
-    if (!room && !this.#over) return;
-    this.#waitingWriter = undefined;
-    waiting.resolve(room);
+    while (this.#writers.length > 0 && (this.#over || this.#stream.sender.idle)) {
+      const { bytes, resolve } = this.#writers[0] as RoomWaiter;
+      const room = this.#sendable() && (this.#stream.channel.tx.space(bytes) >= bytes || this.#block(bytes));
+      if (!room && !this.#over) return;
+      this.#writers.shift();
+      resolve(room);
+    }
+  }
+
+  /** Answers who waits for bytes. */
+  #tell(more: boolean): void {
+    if (this.#readers.length === 0) return;
+    const readers = this.#readers;
+    this.#readers = [];
+    for (const resolve of readers) resolve(more);
   }
 
   #takeOver(): void {
@@ -252,9 +269,7 @@ export class RingSurface {
       else this.#endIfOver();
       return;
     }
-    const waiting = this.#waitingReader;
-    this.#waitingReader = undefined;
-    waiting?.(!over);
+    this.#tell(!over);
     const callback = this.#onreadable;
     if (callback === undefined) return;
     callback();
@@ -279,9 +294,7 @@ export class RingSurface {
   #endIfOver(): void {
     this.#stream.noteState();
     if (!this.#stream.ended && !this.#stream.closed) return;
-    const waiting = this.#waitingReader;
-    this.#waitingReader = undefined;
-    waiting?.(false);
+    this.#tell(false);
     this.#onreadable?.();
   }
 

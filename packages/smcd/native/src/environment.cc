@@ -2,6 +2,8 @@
 
 #include "environment.h"
 
+#include <unistd.h>
+
 namespace smcd {
 
 Environment::Environment(Napi::Env env) : env_(env) {
@@ -28,6 +30,8 @@ void Environment::Removed(Handle* handle) {
 void Environment::OnCleanup(napi_async_cleanup_hook_handle, void* data) {
   auto* self = static_cast<Environment*>(data);
   self->ending_ = true;
+  for (int fd : self->descriptors_) close(fd);
+  self->descriptors_.clear();
   if (self->handles_ == nullptr) {
     self->FinishCleanup();
     return;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "copying.h"
 
@@ -70,6 +71,11 @@ class Environment {
 
   const std::shared_ptr<Mappings>& mappings() const { return mappings_; }
 
+  /// Descriptors JavaScript holds for as long as it runs: closed with the environment, since a worker that is terminated
+  /// closes nothing itself, and locks on them say that it listens.
+  void Own(int fd) { descriptors_.insert(fd); }
+  void Disown(int fd) { descriptors_.erase(fd); }
+
   Copying copying;
 
  private:
@@ -84,6 +90,7 @@ class Environment {
   Napi::ObjectReference resource_;
   napi_async_context context_ = nullptr;
   bool exiting_ = false;
+  std::unordered_set<int> descriptors_;
   std::shared_ptr<Mappings> mappings_ = std::make_shared<Mappings>();
 };
 

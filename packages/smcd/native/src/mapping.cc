@@ -126,7 +126,9 @@ Napi::Value Unmap(const Napi::CallbackInfo& info) {
 
 /// closeDescriptor(fd)
 Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
-  const int rc = close(info[0].As<Napi::Number>().Int32Value());
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  Environment::Get(info.Env())->Disown(fd);
+  const int rc = close(fd);
   return Result(info.Env(), rc < 0 ? -errno : 0);
 }
 

@@ -18,10 +18,17 @@ namespace {
 int Int(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 std::string Text(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
+/// A descriptor that lives until closeDescriptor or the end of the environment; or -errno.
+Napi::Value Owned(Napi::Env env, int fd) {
+  if (fd < 0) return Result(env, -errno);
+  Environment::Get(env)->Own(fd);
+  return Result(env, fd);
+}
+
 /// openDirectory(path) -> descriptor, not following a symbolic link at the end.
 Napi::Value OpenDirectory(const Napi::CallbackInfo& info) {
   const int fd = open(Text(info[0]).c_str(), O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_RDONLY);
-  return Result(info.Env(), fd < 0 ? -errno : fd);
+  return Owned(info.Env(), fd);
 }
 
 /// link(directory, existing, name)
@@ -57,7 +64,7 @@ struct flock Byte(short type, int64_t offset) {
 /// openMarker(directory, name) -> descriptor of the port's marker file, made if need be.
 Napi::Value OpenMarker(const Napi::CallbackInfo& info) {
   const int fd = openat(Int(info[0]), Text(info[1]).c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-  return Result(info.Env(), fd < 0 ? -errno : fd);
+  return Owned(info.Env(), fd);
 }
 
 /// lockMarker(fd, offset): a shared lock on one byte, held as long as the descriptor is open: what kill -9 leaves
