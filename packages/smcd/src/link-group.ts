@@ -2,12 +2,15 @@
 // 1,024 connections. The server of a connection dials; a later connection between the same two loops needs nothing new.
 
 import { randomBytes } from 'node:crypto';
-import type { Addon, NativeControl } from './addon.js';
+import { type Addon, errnoText, type NativeControl } from './addon.js';
 import { DOORBELL_BYTES, DOORBELL_SLOTS, Doorbell, initialiseDoorbell, isDoorbell, News } from './doorbell.js';
 import type { Hub } from './hub.js';
 import { type ControlMessage, decode, type ElementName, encode, PROTOCOL_VERSION } from './messages.js';
 import { type Element, OwnSegments, PeerSegments } from './segment.js';
 import { type ChannelOwner, SmcdChannel } from './smcd-channel.js';
+
+/** Messages that may wait for a peer that does not read. */
+const OUTBOX_MESSAGES = 4 * DOORBELL_SLOTS;
 
 /** Who asks a link group to tell it things. */
 export interface LinkGroupEvents {
@@ -45,6 +48,9 @@ export class LinkGroup implements ChannelOwner {
   readonly #freeSlots: number[] = [];
   readonly #waiting = new Map<bigint, (answer: Answer | undefined) => void>();
   #used = 0;
+  /** Messages that wait for room in the peer's queue, and the timer that tries them. */
+  readonly #outbox: Buffer[] = [];
+  #retry: NodeJS.Timeout | undefined;
   #control: NativeControl | undefined;
   #page: ArrayBuffer | undefined;
   #peerPage: ArrayBuffer | undefined;
@@ -154,7 +160,7 @@ export class LinkGroup implements ChannelOwner {
     if (this.#doorbell === undefined) throw new Error('no hello yet');
     const channel = new SmcdChannel(this, this.#doorbell, element, slot, peer, peerSlot);
     this.#slots[slot] = channel;
-    if (this.lost) process.nextTick(() => channel.lose());
+    if (this.lost) process.nextTick(() => channel.lose(true));
     return channel;
   }
 
@@ -162,10 +168,15 @@ export class LinkGroup implements ChannelOwner {
     if (this.#slots[channel.slot] === channel) this.#freeSlot(channel.slot, channel.own);
   }
 
-  /** Ends the link group; connections in it are lost. What they still hold is unmapped when the last one closes. */
-  end(): void {
+  /**
+   * Ends the link group; connections in it are lost: reset, unless it ends because the peer is `gone`. What they still hold
+   * is unmapped when the last one closes.
+   */
+  end(gone = false): void {
     if (this.lost) return;
     this.lost = true;
+    clearTimeout(this.#retry);
+    this.#outbox.length = 0;
     this.onUse?.(this.#used);
     this.#control?.close();
     if (this.#hubIndex >= 0) this.hub.detach(this.#hubIndex);
@@ -174,7 +185,7 @@ export class LinkGroup implements ChannelOwner {
     this.#waiting.clear();
     this.#events.onLost(this);
     for (const channel of [...this.#slots]) {
-      if (channel instanceof SmcdChannel) channel.lose();
+      if (channel instanceof SmcdChannel) channel.lose(!gone);
     }
     this.#unmapIfUnused();
   }
@@ -201,12 +212,45 @@ export class LinkGroup implements ChannelOwner {
     this.#page = this.#peerPage = undefined;
   }
 
-  /** A peer that does not read its messages is treated like one that is gone: its queue holds hundreds. */
+  /**
+   * Sends a message, now or as soon as the peer's queue has room: it holds a few hundred, and a busy loop may be sent more
+   * in one turn. False when it can't be sent at all; a message with a descriptor waits for nothing.
+   */
   #send(message: ControlMessage, descriptors: readonly number[] = []): boolean {
     if (this.lost || this.#control === undefined) return false;
-    if (this.#control.send(encode(message), descriptors) === 0) return true;
-    process.nextTick(() => this.end());
-    return false;
+    const bytes = encode(message);
+    if (this.#outbox.length === 0) {
+      const result = this.#control.send(bytes, descriptors);
+      if (result === 0) return true;
+      if (errnoText(result) !== 'EAGAIN') {
+        process.nextTick(() => this.end());
+        return false;
+      }
+    }
+    if (descriptors.length > 0) return false;
+    // Offers, answers and refusals of every slot, several times over: a peer that leaves so many unread is stopped for good.
+    if (this.#outbox.push(bytes) > OUTBOX_MESSAGES) {
+      process.nextTick(() => this.end());
+      return false;
+    }
+    this.#retryLater(1);
+    return true;
+  }
+
+  /** Sends what waits; again after some milliseconds, twice as many each time, as long as there is no room. */
+  #retryLater(milliseconds: number): void {
+    if (this.#retry !== undefined) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      const before = this.#outbox.length;
+      while (this.#outbox.length > 0) {
+        const result = this.#control?.send(this.#outbox[0] as Buffer, []) ?? 0;
+        if (errnoText(result) === 'EAGAIN') break;
+        if (result !== 0) return this.end();
+        this.#outbox.shift();
+      }
+      if (this.#outbox.length > 0) this.#retryLater(this.#outbox.length < before ? 1 : Math.min(2 * milliseconds, 100));
+    }, milliseconds).unref();
   }
 
   #onMessage(bytes: Buffer | undefined, descriptors: number[]): void {
@@ -214,7 +258,7 @@ export class LinkGroup implements ChannelOwner {
     const understood = message !== undefined && !this.lost && this.#take(message, descriptors);
     for (const descriptor of descriptors) this.#addon.closeDescriptor(descriptor);
     // Gone, or it says what no peer says: either way the link group is over. Nothing else is harmed.
-    if (!understood) this.end();
+    if (!understood) this.end(bytes === undefined);
   }
 
   #take(message: ControlMessage, descriptors: readonly number[]): boolean {

@@ -111,12 +111,12 @@ export class SmcdChannel implements Channel {
     }
   }
 
-  /** The peer's environment is gone. */
-  lose(): void {
+  /** The peer's environment is gone, or the link group is `broken`. */
+  lose(broken: boolean): void {
     this.#lost = true;
     this.#asked = false;
     if (this.#closed) this.#owner.retire(this);
-    else this.sink?.onPeerLost();
+    else this.sink?.onPeerLost(broken);
   }
 
   close(): void {

@@ -34,6 +34,9 @@ export interface OnRead {
 const MAX_CHUNK = 256 * 1024;
 /** Bytes one dispatch may deliver before other connections have their turn. */
 const DISPATCH_BYTES = 1024 * 1024;
+/** How long the end of the TCP connection may come after the loss of the peer, milliseconds: it is there at once. */
+const GUARD_WAIT_MS = 1000;
+
 export class RingStream implements ChannelSink, SenderOwner {
   bytesRead = 0;
   readonly sender: RingSender;
@@ -57,7 +60,9 @@ export class RingStream implements ChannelSink, SenderOwner {
   /** The peer will read nothing more. */
   #peerClosed = false;
   #reset = false;
-  #peerLost = false;
+  /** What is in the ring is all there will be: the TCP connection has ended, or we have given the peer up. */
+  #final = false;
+  #verdict: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #memory = new ReceiveMemory();
 
@@ -106,8 +111,10 @@ export class RingStream implements ChannelSink, SenderOwner {
     else this.noteState();
   };
 
-  onPeerLost(): void {
-    this.#peerLost = true;
+  onPeerLost(broken: boolean): void {
+    if (broken) this.#reset = this.#final = true;
+    // The TCP connection of who is gone ends in the same moment. A peer that keeps it open has broken off.
+    else if (!this.#final) this.#verdict ??= setTimeout(() => this.onPeerLost(true), GUARD_WAIT_MS).unref();
     this.#scope.runInAsyncScope(() => this.#onPeerClosed());
     this.onNews();
   }
@@ -116,7 +123,8 @@ export class RingStream implements ChannelSink, SenderOwner {
   onGuardClosed(reset: boolean): void {
     if (this.#closed) return;
     if (reset) this.#reset = true;
-    this.onPeerLost();
+    this.#final = true;
+    this.onPeerLost(false);
   }
 
   /** Looks at the peer's state; ends or resets the stream when everything has been read. */
@@ -126,7 +134,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     const state = rx.state();
     if ((state & CONN_STATE.abnormal) !== 0) this.#reset = true;
     if ((state & CONN_STATE.closed) !== 0) this.#onPeerClosed();
-    if ((state & (CONN_STATE.sendingDone | CONN_STATE.closed)) === 0 && !this.#peerLost) return;
+    if ((state & (CONN_STATE.sendingDone | CONN_STATE.closed)) === 0 && !this.#final) return;
     // pairs with the peer's publish before setState: after its state, its last bytes are visible
     if (rx.available() > 0 || rx.violated) return;
     if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read'));
@@ -137,6 +145,11 @@ export class RingStream implements ChannelSink, SenderOwner {
       if (this.reader !== undefined) this.#socket.resume();
       else this.#socket.read(0);
     }
+  }
+
+  /** Did the connection end by a reset? */
+  get reset(): boolean {
+    return this.#reset;
   }
 
   get ended(): boolean {
@@ -231,6 +244,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (!abnormal && !this.#peerClosed && rx.available() > 0) abnormal = true;
     this.sender.close();
     this.#closed = rx.closed = true;
+    clearTimeout(this.#verdict);
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
     this.channel.notify();
     this.channel.close();

@@ -190,7 +190,9 @@ export class Socket extends net.Socket {
     if (inner === undefined || inner.closed) setImmediate(closed);
     else {
       inner.once('close', closed);
-      inner.destroy();
+      // A peer that does not know yet must not take our end for the end of all there is.
+      if (state.stream?.reset) inner.resetAndDestroy();
+      else inner.destroy();
     }
   }
 

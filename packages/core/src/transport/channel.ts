@@ -9,8 +9,11 @@ import type { TransportName } from './decline.js';
 export interface ChannelSink {
   /** The peer published bytes, released room it was asked for, or changed its connection state. */
   onNews(): void;
-  /** The peer's environment is gone: nothing will be published or released any more. */
-  onPeerLost(): void;
+  /**
+   * Nothing will be published or released any more. `broken`: this side gave the peer up, so the connection is reset. Else
+   * the peer's environment is gone, or it gave us up: which of the two, its TCP connection tells.
+   */
+  onPeerLost(broken: boolean): void;
 }
 
 /** Counters of what waiting cost. */
