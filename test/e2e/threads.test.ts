@@ -49,6 +49,10 @@ describe('worker threads', () => {
   it('leave no mark when they are terminated while they listen', async () => {
     const peer = new Peer('listening-worker', {});
     expect(await peer.exit, peer.errors).toEqual({ code: 0, signal: null });
-    expect(await peer.message('client')).toMatchObject({ text: 'plain', transport: 'tcp', reasons: ['configuration', 'no-marker', 'configuration'] });
+    expect(await peer.message('client')).toMatchObject({
+      text: 'plain',
+      transport: 'tcp',
+      reasons: ['configuration', 'no-marker', 'configuration'],
+    });
   });
 });

@@ -3,7 +3,7 @@
 //   e-<instance>           one per event loop, byte 0 locked while it lives
 //   l-<instance>           its Unix listener
 //   c-<netns>-<tuple>      a hard link of a client's listener, from before connect() until the server has looked
-//   m-<netns>-<port>       one per port that was ever listened on; each listener keeps one byte locked
+//   m-<netns>-<uid>-<port> one per user and port that was ever listened on; each listener keeps one byte locked
 //
 // A lock ends with its owner, so what kill -9 leaves says nothing; it is swept by the next loop that listens or starts.
 
@@ -27,6 +27,8 @@ export class Registry {
   readonly #directory: number;
   readonly #path: string;
   readonly #netns: string;
+  /** Of whom markers are: another user's could not be opened, and its listener could not be met. */
+  readonly #uid = process.getuid?.() ?? 0;
 
   constructor(addon: Addon, directory: number, path: string) {
     this.#addon = addon;
@@ -131,7 +133,7 @@ export class Registry {
   }
 
   #markerName(port: number): string {
-    return `m-${this.#netns}-${port.toString().padStart(5, '0')}`;
+    return `m-${this.#netns}-${this.#uid}-${port.toString().padStart(5, '0')}`;
   }
 }
 

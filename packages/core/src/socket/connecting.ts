@@ -24,6 +24,7 @@ const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 const OUT_OF_REACH = CANDIDATES.map((name) =>
   decline(name, 'path', 'not-tcp', 'a path, a descriptor, a chosen source or a block list: node:net connects it'),
 );
+const NOTHING = Buffer.alloc(0);
 const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
 
 /** Connects `socket`; `plain` is connect() of net.Socket. */
@@ -255,9 +256,9 @@ class Connecting {
     if (ring) control.toRing(socket, inner, outcome.channel);
     else {
       if (refusesTcp(this.#own)) return void socket.destroy(refusal(declines));
-      control.toTcp(socket, inner, outcome?.rest ?? Buffer.alloc(0));
+      control.toTcp(socket, inner, outcome?.rest ?? NOTHING);
     }
-    established(socket, ring ? outcome.channel.transport : 'tcp');
+    established(socket, ring ? outcome.channel.transport : 'tcp', ring ? NOTHING : (outcome?.rest ?? NOTHING));
   }
 
   #error(): Error {
@@ -268,10 +269,12 @@ class Connecting {
 }
 
 /** The events of a connected client socket, in node's order. */
-function established(socket: Socket, transport: TransportName): void {
+function established(socket: Socket, transport: TransportName, first: Buffer): void {
   control.setConnecting(socket, false);
   socket.emit('transport', transport);
   socket.emit('connect');
   socket.emit('ready');
+  // A server that spoke before we could: its bytes come after 'connect', whoever listens already.
+  if (first.length > 0 && !socket.destroyed) socket.push(first);
   if (!socket.destroyed && !socket.isPaused()) socket.read(0);
 }

@@ -197,6 +197,7 @@ export class Server extends net.Server {
       control.setDeclines(socket, sorted([...others, ...outcome.declines]));
       control.toTcp(socket, accepted, outcome.rest);
     }
+    if (outcome.kind === 'tcp' && outcome.rest.length > 0) socket.push(outcome.rest);
     this.#scope.runInAsyncScope(() => this.#emitConnection(socket));
     if (!socket.destroyed && !socket.isPaused()) socket.read(0);
   }

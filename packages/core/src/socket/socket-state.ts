@@ -96,7 +96,10 @@ export const control = {
     socket[kDeclines] = declines;
   },
 
-  /** The connection is TCP: the inner socket's handle becomes this socket's, and `rest` its first bytes. */
+  /**
+   * The connection is TCP: the inner socket's handle becomes this socket's. Its first bytes are `rest`: for the caller to push
+   * when the socket has said that it is connected.
+   */
   toTcp(socket: Socket, inner: net.Socket, rest: Buffer): void {
     const state = socket[kState] as State;
     state.clc = { read: inner.bytesRead - rest.length, written: inner.bytesWritten };
@@ -105,7 +108,6 @@ export const control = {
     moveServer(inner, socket);
     moveHandle(inner, socket);
     if (state.unref) socket.unref();
-    if (rest.length > 0) socket.push(rest);
   },
 
   /** The connection is a ring, guarded by the inner socket. */

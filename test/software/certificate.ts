@@ -1,0 +1,22 @@
+// certificate.ts - a certificate for tests only, valid from 2020 to 2120 and signed by itself. Its key is public: it is here.
+
+export const HOST = 'smc.test';
+
+export const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJ6ghvQVUQGay8W1o
+ZVPAdoPoPdea/ve0ME3qH6YZWF+hRANCAAS7Jbx+rkcO/jmaJOrS8bBmeisvj+sU
+oVxEXuZHmVpBE9nIZNsJQ+ApH8nqAfr8Sh6a5Eq+pFnu8TMWT4X+DzUK
+-----END PRIVATE KEY-----
+`;
+
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBXjCCAQSgAwIBAgIBATAKBggqhkjOPQQDAjATMREwDwYDVQQDDAhzbWMudGVz
+dDAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowEzERMA8GA1UEAwwI
+c21jLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAS7Jbx+rkcO/jmaJOrS
+8bBmeisvj+sUoVxEXuZHmVpBE9nIZNsJQ+ApH8nqAfr8Sh6a5Eq+pFnu8TMWT4X+
+DzUKo0cwRTATBgNVHREEDDAKgghzbWMudGVzdDAPBgNVHRMBAf8EBTADAQH/MB0G
+A1UdDgQWBBQ6WSQq2+9r85TX2xs4OC+e7RCnwjAKBggqhkjOPQQDAgNIADBFAiEA
+s70AtaZuXgodpWA06JZ5ekQTyAA8RfhoGvZyCxlgllgCIGJ26UBQwm5R0MwTrLAV
+deLAMCuGqacGx4yZLKjh/+Hi
+-----END CERTIFICATE-----
+`;
