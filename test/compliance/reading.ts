@@ -1,5 +1,6 @@
 // reading.ts - the readable side: every way to take bytes out of a socket.
 
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
@@ -63,6 +64,30 @@ export function reading(t: TransportCase): void {
       const chunks: Buffer[] = [];
       for await (const chunk of accepted) chunks.push(chunk as Buffer);
       expect(Buffer.concat(chunks).equals(sent)).toBe(true);
+    });
+
+    it("loses nothing to who awaits one 'data' after the other", async () => {
+      const { client, accepted } = await open(t);
+      const sent = payload(3, 3_000_000);
+      const ended = event(accepted, 'end').then(() => undefined);
+      const chunks: Buffer[] = [];
+      // Everything is there before the first byte is asked for, as far as it fits: chunk follows chunk.
+      client.end(sent);
+      await turns(20);
+      for (;;) {
+        const chunk = await Promise.race([once(accepted, 'data'), ended]);
+        if (chunk === undefined) break;
+        chunks.push(chunk[0] as Buffer);
+      }
+      expect(Buffer.concat(chunks).equals(sent)).toBe(true);
+    });
+
+    it("emits 'end' after who awaited the last 'data' has gone on", async () => {
+      const { client, accepted } = await open(t);
+      const data = once(accepted, 'data');
+      client.end('all there is');
+      await data;
+      await event(accepted, 'end');
     });
 
     it('is destroyed by leaving its iteration', async () => {

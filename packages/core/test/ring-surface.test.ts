@@ -31,6 +31,13 @@ describe('socket.ring', () => {
     end(client, server);
   });
 
+  it('refuses to wait for more room than there can be', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 });
+    expect(() => client.ring?.writable(16_385)).toThrowError(expect.objectContaining({ code: 'ERR_SMC_RING_MISUSE' }));
+    expect(await client.ring?.writable(16_384)).toBe(true);
+    end(client, server);
+  });
+
   it('writes bytes that are in memory already, in order with the stream, as far as there is room', async () => {
     const [client, server] = await memoryPair({ ringSize: 16_384 });
     const chunks: Buffer[] = [];

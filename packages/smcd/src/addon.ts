@@ -2,6 +2,7 @@
 // a decline that lists every attempt.
 
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Decline, decline } from '@smcjs/core/backend';
 
@@ -89,29 +90,6 @@ export function isDecline(value: object): value is Decline {
   return 'reason' in value && 'transport' in value;
 }
 
-/** errno of a failed call as text, for the detail of a decline. */
-export function errnoText(result: number): string {
-  return ERRNO[-result] ?? `errno ${-result}`;
-}
-
-const ERRNO: Readonly<Record<number, string>> = {
-  1: 'EPERM',
-  2: 'ENOENT',
-  9: 'EBADF',
-  11: 'EAGAIN',
-  12: 'ENOMEM',
-  13: 'EACCES',
-  17: 'EEXIST',
-  20: 'ENOTDIR',
-  22: 'EINVAL',
-  23: 'ENFILE',
-  24: 'EMFILE',
-  28: 'ENOSPC',
-  38: 'ENOSYS',
-  40: 'ELOOP',
-  90: 'EMSGSIZE',
-  95: 'ENOTSUP',
-  98: 'EADDRINUSE',
-  99: 'EADDRNOTAVAIL',
-  111: 'ECONNREFUSED',
-};
+/** Results of system calls that mean more than failure: the queue of a socket is full or a lock is held; nobody listens. */
+export const EAGAIN = -constants.errno.EAGAIN;
+export const ECONNREFUSED = -constants.errno.ECONNREFUSED;

@@ -40,6 +40,8 @@ export class Hub {
   readonly #native: NativeHub;
   readonly #listeners: (HubListener | undefined)[] = [];
   #again: (() => void)[] = [];
+  /** Empty between dispatches; kept so that asking again allocates nothing. */
+  #taken: (() => void)[] = [];
   #auto = 0;
   readonly #fixed = new Map<number, number>();
   readonly #oneCore = usableCores() < 2;
@@ -113,17 +115,18 @@ export class Hub {
 
   #dispatch(): void {
     const state = this.state;
+    // Taken first: what is asked for from here on comes in a dispatch of its own.
+    const callbacks = this.#again;
+    this.#again = this.#taken;
     const count = state[STATE.readyCount] as number;
     for (let i = 0; i < count; i++) {
       const index = state[STATE.ready + i] as number;
       const listener = this.#listeners[index];
       if (listener !== undefined) state[STATE.taken + index] = listener.onNews();
     }
-    if (this.#again.length > 0) {
-      const callbacks = this.#again;
-      this.#again = [];
-      for (const callback of callbacks) callback();
-    }
+    for (const callback of callbacks) callback();
+    callbacks.length = 0;
+    this.#taken = callbacks;
   }
 }
 

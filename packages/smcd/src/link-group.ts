@@ -2,7 +2,7 @@
 // 1,024 connections. The server of a connection dials; a later connection between the same two loops needs nothing new.
 
 import { randomBytes } from 'node:crypto';
-import { type Addon, errnoText, type NativeControl } from './addon.js';
+import { type Addon, EAGAIN, type NativeControl } from './addon.js';
 import { DOORBELL_BYTES, DOORBELL_SLOTS, Doorbell, initialiseDoorbell, isDoorbell, News } from './doorbell.js';
 import type { Hub } from './hub.js';
 import { type ControlMessage, decode, type ElementName, encode, PROTOCOL_VERSION } from './messages.js';
@@ -59,7 +59,7 @@ export class LinkGroup implements ChannelOwner {
   #hubIndex = -1;
   readonly #deliver = (slot: number) => {
     const channel = this.#slots[slot];
-    if (channel !== undefined && channel !== 'reserved') channel.deliver();
+    if (channel !== undefined && channel !== 'reserved') channel.onToken();
   };
   readonly #deliverAll = () => {
     for (let slot = 0; slot < this.#slots.length; slot++) this.#deliver(slot);
@@ -222,7 +222,7 @@ export class LinkGroup implements ChannelOwner {
     if (this.#outbox.length === 0) {
       const result = this.#control.send(bytes, descriptors);
       if (result === 0) return true;
-      if (errnoText(result) !== 'EAGAIN') {
+      if (result !== EAGAIN) {
         process.nextTick(() => this.end());
         return false;
       }
@@ -245,7 +245,7 @@ export class LinkGroup implements ChannelOwner {
       const before = this.#outbox.length;
       while (this.#outbox.length > 0) {
         const result = this.#control?.send(this.#outbox[0] as Buffer, []) ?? 0;
-        if (errnoText(result) === 'EAGAIN') break;
+        if (result === EAGAIN) break;
         if (result !== 0) return this.end();
         this.#outbox.shift();
       }

@@ -9,7 +9,7 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import type { Endpoint, ListenEndpoint } from '@smcjs/core/backend';
-import type { Addon } from './addon.js';
+import { type Addon, EAGAIN } from './addon.js';
 
 /** Byte offsets in a marker: which addresses somebody listens on. Wildcards first, then one byte per address. */
 const WILDCARD_4 = 0;
@@ -18,7 +18,6 @@ const WILDCARD_DUAL = 2;
 const FIRST_4 = 16;
 const FIRST_6 = 2 ** 33;
 
-const EAGAIN = 11;
 /** Sweepers hold a file for microseconds. */
 const LOCK_ATTEMPTS = 1000;
 
@@ -57,16 +56,16 @@ export class Registry {
    * the file, or is about to: then it is made anew.
    */
   #lock(name: string, offset: number): number {
-    let result = -EAGAIN;
+    let result = EAGAIN;
     for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
       const fd = this.#addon.openMarker(this.#directory, name);
       if (fd < 0) return fd;
       result = this.#addon.lockMarker(fd, offset);
       if (result === 0 && this.#addon.sameFile(fd, this.#directory, name) === 1) return fd;
       this.#addon.closeDescriptor(fd);
-      if (result < 0 && result !== -EAGAIN) return result;
+      if (result < 0 && result !== EAGAIN) return result;
     }
-    return -EAGAIN;
+    return EAGAIN;
   }
 
   leave(instance: string): void {

@@ -39,6 +39,10 @@ export class SmcdChannel implements Channel {
   #asked = false;
   #turn = -1;
   #mark = 0;
+  readonly #deliverAgain = () => {
+    this.#asked = false;
+    this.#deliver();
+  };
 
   constructor(owner: ChannelOwner, doorbell: Doorbell, own: Element, slot: number, peer: Element, peerSlot: number) {
     this.#owner = owner;
@@ -80,13 +84,9 @@ export class SmcdChannel implements Channel {
   again(): void {
     if (this.#asked) return;
     this.#asked = true;
-    const deliver = () => {
-      this.#asked = false;
-      this.deliver();
-    };
     // The hub may have no peer left to turn for.
-    if (this.#lost) setImmediate(deliver);
-    else this.#hub.again(deliver);
+    if (this.#lost) setImmediate(this.#deliverAgain);
+    else this.#hub.again(this.#deliverAgain);
   }
 
   setBusyPoll(mode: BusyPoll): void {
@@ -96,8 +96,13 @@ export class SmcdChannel implements Channel {
     this.#hub.countBusyPoll(mode, 1);
   }
 
-  /** The peer has set this connection's bit. What a user's handler throws must not keep others from their news. */
-  deliver(): void {
+  /** The peer has left a token of this connection. What was asked for {@link again} comes soon, and tells this too. */
+  onToken(): void {
+    if (!this.#asked) this.#deliver();
+  }
+
+  /** What a user's handler throws must not keep others from their news. */
+  #deliver(): void {
     if (this.#closed) {
       this.#retireIfDone();
       return;

@@ -1,8 +1,9 @@
 // smcd-environment.ts - one event loop as a peer: its instance id, its Unix listener, its hub and its link groups.
 
 import { randomBytes } from 'node:crypto';
+import { getSystemErrorName } from 'node:util';
 import { type ClcProposal, type Decline, decline, proposalOf } from '@smcjs/core/backend';
-import { type Addon, errnoText, isDecline, loadAddon, type NativeControl } from './addon.js';
+import { type Addon, ECONNREFUSED, isDecline, loadAddon, type NativeControl } from './addon.js';
 import { Hub } from './hub.js';
 import { LinkGroup, type LinkGroupEvents } from './link-group.js';
 import type { ControlMessage } from './messages.js';
@@ -55,7 +56,7 @@ export class SmcdEnvironment {
     const found = findRuntimeDir();
     if ('refused' in found) return decline('smcd', 'local', 'runtime-dir', found.refused);
     const directory = addon.openDirectory(found.path);
-    if (directory < 0) return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${errnoText(directory)}`);
+    if (directory < 0) return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${getSystemErrorName(directory)}`);
     const lacking = checkKernel(addon);
     if (lacking !== undefined) {
       addon.closeDescriptor(directory);
@@ -69,7 +70,7 @@ export class SmcdEnvironment {
     const entered = registry.enter(instance.toString('hex'));
     if (typeof entered === 'number') {
       addon.closeDescriptor(directory);
-      return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${errnoText(entered)}`);
+      return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${getSystemErrorName(entered)}`);
     }
     return new SmcdEnvironment(addon, registry, instance, entered.listener);
   }
@@ -81,7 +82,7 @@ export class SmcdEnvironment {
     if (known !== undefined) return known;
     const fd = this.addon.connectUnix(this.registry.directory, name);
     if (fd < 0) {
-      if (errnoText(fd) === 'ECONNREFUSED') this.registry.unlinkName(name); // kill -9 left it
+      if (fd === ECONNREFUSED) this.registry.unlinkName(name); // kill -9 left it
       return undefined;
     }
     const group = this.#newGroup({
@@ -148,7 +149,7 @@ function expireWhenIdle(group: LinkGroup): void {
 
 /** Tries what is needed of the kernel: sealed memory that can be mapped twice. */
 function checkKernel(addon: Addon): Decline | undefined {
-  const fail = (what: string, result: number) => decline('smcd', 'local', 'old-kernel', `${what}: ${errnoText(result)}`);
+  const fail = (what: string, result: number) => decline('smcd', 'local', 'old-kernel', `${what}: ${getSystemErrorName(result)}`);
   const bytes = 65536;
   const fd = addon.createSegment(bytes);
   if (fd < 0) return fail('sealed memfd', fd);

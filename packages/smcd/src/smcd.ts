@@ -1,5 +1,6 @@
 // smcd.ts - the backend: shared memory between event loops of one host, in the manner of SMC-D.
 
+import { getSystemErrorName } from 'node:util';
 import {
   type AcceptedConnection,
   type Backend,
@@ -12,7 +13,7 @@ import {
   type ResolvedOptions,
   type ServerOffer,
 } from '@smcjs/core/backend';
-import { errnoText, isDecline, loadAddon } from './addon.js';
+import { isDecline, loadAddon } from './addon.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
 import { smcdEnvironment } from './smcd-environment.js';
 import { makeOffer } from './smcd-server.js';
@@ -36,7 +37,7 @@ class SmcdBackend implements Backend {
     const { addon, registry } = environment;
     registry.sweep();
     const fd = registry.mark(endpoint);
-    if (fd < 0) return decline('smcd', 'local', 'runtime-dir', `marker of port ${endpoint.port}: ${errnoText(fd)}`);
+    if (fd < 0) return decline('smcd', 'local', 'runtime-dir', `marker of port ${endpoint.port}: ${getSystemErrorName(fd)}`);
     let open = true;
     return {
       close() {

@@ -2,6 +2,7 @@
 
 import { connect, type Socket, type SmcOptions } from '@smcjs/core';
 import { expect, it } from 'vitest';
+import { smcdEnvironment } from '../dist/smcd-environment.js';
 import { type Child, child, descriptors, describeNative, mappings, temporaryDirectory, turns, until } from './support.js';
 
 process.env.SMC_RUNTIME_DIR = temporaryDirectory();
@@ -88,6 +89,27 @@ describeNative('connections of two loops', () => {
   });
 });
 
+describeNative('busyPoll', () => {
+  it("'off' ends the polling that follows a handshake", async () => {
+    const environment = smcdEnvironment();
+    if ('reason' in environment) throw new Error(environment.detail);
+    const [peer, port] = await server({ busyPoll: 'off' });
+    for (let i = 0; i < 20; i++) {
+      const socket = await dial(port);
+      await turns(1);
+      socket.setBusyPoll('off');
+      await turns(1);
+      const hot = new Promise<boolean>((resolve) => socket.once('data', () => resolve(environment.hub.hot)));
+      await settled(peer, 1);
+      peer.say({ what: 'send', bytes: 100 });
+      expect(await hot).toBe(false);
+      await close(socket);
+      await peer.next();
+      await settled(peer, 0);
+    }
+  });
+});
+
 describeNative('when the other process is killed', () => {
   it('its link group ends, and nothing of it stays mapped or open', async () => {
     const before = { descriptors: descriptors(), mappings: mappings().length };
@@ -129,7 +151,8 @@ describeNative('when the other process is killed', () => {
     peer.say({ what: 'send', bytes: 200_000 });
     await peer.next();
     await kill(peer);
-    await turns(20);
+    // Longer than the end of a lost peer's TCP connection is waited for: it has come.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     let received = 0;
     socket.on('data', (chunk) => (received += chunk.length));
     const ended = new Promise((resolve) => socket.once('end', resolve));

@@ -32,8 +32,6 @@ export interface OnRead {
 
 /** Largest chunk handed to a reader; 256 KiB was faster than 64 or 16. */
 const MAX_CHUNK = 256 * 1024;
-/** Bytes one dispatch may deliver before other connections have their turn. */
-const DISPATCH_BYTES = 1024 * 1024;
 /** How long the end of the TCP connection may come after the loss of the peer, milliseconds: it is there at once. */
 const GUARD_WAIT_MS = 1000;
 
@@ -51,11 +49,8 @@ export class RingStream implements ChannelSink, SenderOwner {
   /** Events happen in the asynchronous context the connection was made in, not in that of whoever polls. */
   readonly #scope: AsyncResource;
   #wanted = false;
-  /** Has the stream's last call of {@link read} returned? */
-  #answered = true;
   /** The stream has had its first chunk from push(), which marks it as read. */
   #pushed = false;
-  #draining = false;
   #ended = false;
   /** The peer will read nothing more. */
   #peerClosed = false;
@@ -77,18 +72,10 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   // ---- receiving
 
-  /** The stream wants bytes. Within its call they are pushed, never emitted. */
+  /** The stream wants bytes. They are delivered from the loop, never within this call, as a native handle would. */
   read(): void {
     this.#wanted = true;
-    this.#answered = false;
-    if (!this.#draining && this.reader === undefined) this.#drain();
-    this.#answered = true;
-  }
-
-  /** As {@link read}, but bytes are delivered from the loop, as a native handle would. */
-  readLater(): void {
-    this.#wanted = true;
-    if (!this.#closed) this.channel.again();
+    if (!this.#closed && this.reader === undefined && this.#more()) this.channel.again();
   }
 
   /** The stream wants no bytes for now. */
@@ -107,7 +94,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (this.sender.idle) this.writer?.();
     if (this.#closed) return;
     if (this.reader !== undefined) this.reader();
-    else if (this.#wanted && !this.#draining) this.#drain();
+    else if (this.#wanted) this.#deliverSome();
     else this.noteState();
   };
 
@@ -124,6 +111,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (this.#closed) return;
     if (reset) this.#reset = true;
     this.#final = true;
+    clearTimeout(this.#verdict);
     this.onPeerLost(false);
   }
 
@@ -162,64 +150,53 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (!this.sender.idle) this.sender.finish(this.failure);
   }
 
-  #drain(): void {
+  /** Is there anything a reader has not been told: bytes, an end, a violation? */
+  #more(): boolean {
     const { rx } = this.channel;
-    const socket = this.#socket;
-    let budget = DISPATCH_BYTES;
-    this.#draining = true;
-    try {
-      while (this.#wanted && this.reader === undefined) {
-        const available = rx.available();
-        if (available === 0) break;
-        if (budget <= 0) {
-          this.channel.again();
-          break;
-        }
-        socket._unrefTimer();
-        budget -= this.#onread === undefined ? this.#deliver(available) : this.#deliverInto(this.#onread, available);
-        if (this.#closed) return;
-      }
-    } catch (error) {
-      // Thrown by a listener. Who survives that must still get what is left.
-      if (!this.#closed) this.channel.again();
-      throw error;
-    } finally {
-      this.#draining = false;
-    }
-    if (rx.violated) this.violation('producer cursor');
-    else this.noteState();
+    return rx.available() > 0 || rx.violated || this.#final || rx.state() !== 0;
   }
 
-  #deliver(available: number): number {
+  /**
+   * Delivers one chunk, or the end. What follows comes in a callback of its own: ticks and promises that the chunk caused
+   * run before it, so that who awaits one 'data' event after the other misses none.
+   */
+  #deliverSome(): void {
+    const { rx } = this.channel;
+    const available = rx.available();
+    if (rx.violated) return this.violation('producer cursor');
+    if (available === 0) return this.noteState();
+    this.#socket._unrefTimer();
+    try {
+      if (this.#onread === undefined) this.#deliver(available);
+      else this.#deliverInto(this.#onread, available);
+    } finally {
+      // Also when a listener has thrown: who survives that must still get what is left.
+      if (!this.#closed && this.#more()) this.channel.again();
+    }
+  }
+
+  #deliver(available: number): void {
     const bytes = Math.min(available, MAX_CHUNK);
     const chunk = this.#memory.take(bytes);
     this.channel.rx.copy(chunk, 0, bytes);
     this.#release(bytes);
     const socket = this.#socket;
-    if (
-      this.#pushed &&
-      this.#answered &&
-      socket.readableFlowing === true &&
-      socket.readableLength === 0 &&
-      socket.readableEncoding === null
-    ) {
+    if (this.#pushed && socket.readableFlowing === true && socket.readableLength === 0 && socket.readableEncoding === null) {
       // What push() would do for a flowing stream, less a tick that asks for more: it is asking already. That tick was a
       // sixth of a round trip. The stream's read stays unanswered until something is pushed, so it never asks twice.
       socket.emit('data', chunk);
-      return bytes;
+      return;
     }
     this.#pushed = true;
     if (!socket.push(chunk)) this.#wanted = false;
-    return bytes;
   }
 
-  #deliverInto(onread: OnRead, available: number): number {
+  #deliverInto(onread: OnRead, available: number): void {
     const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer;
     const bytes = Math.min(available, buffer.length);
     this.channel.rx.copy(buffer, 0, bytes);
     this.#release(bytes);
     if (onread.callback(bytes, buffer) === false) this.#wanted = false;
-    return bytes;
   }
 
   /** Counts bytes as read and gives their room back before anybody is told, so that the peer can go on meanwhile. */

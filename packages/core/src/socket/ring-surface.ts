@@ -99,7 +99,7 @@ export class RingSurface {
       this.#stream.sender.publish();
       if (bytes === 0 && !this.#block(1)) break;
     }
-    return Math.max(at - start, 0);
+    return at - start;
   }
 
   /**

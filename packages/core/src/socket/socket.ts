@@ -141,7 +141,7 @@ export class Socket extends net.Socket {
 
   override _read(size: number): void {
     const stream = this[kState]?.stream;
-    if (stream !== undefined) this[kOnRead] === undefined ? stream.read() : stream.readLater();
+    if (stream !== undefined) stream.read();
     else base._read.call(this, size);
   }
 
@@ -280,7 +280,7 @@ function keepsLoop(socket: Socket, keep: boolean): boolean {
 
 /** With `onread` there is no buffer whose emptiness would ask for more: reading goes on when the user says so. */
 function restart(socket: Socket): void {
-  if (socket[kOnRead] !== undefined) socket[kState]?.stream?.readLater();
+  if (socket[kOnRead] !== undefined) socket[kState]?.stream?.read();
 }
 
 /** Is the caller node's adapter of a stream for tls and http2? It has no other mark than where its code is. */

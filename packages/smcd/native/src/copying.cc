@@ -3,10 +3,10 @@
 #include "copying.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include <cstring>
 
+#include "clock.h"
 #include "environment.h"
 
 #if defined(__SSE2__)
@@ -15,12 +15,6 @@
 
 namespace smcd {
 namespace {
-
-uint64_t Nanos() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(time.tv_nsec);
-}
 
 #if defined(__SSE2__)
 constexpr size_t kLine = 64;
@@ -71,10 +65,10 @@ void Copying::Measure(uint8_t* target, const uint8_t* source, size_t length) {
   const uint32_t since = copy < kRetry ? copy & ~(1u << (31 - __builtin_clz(copy | 1))) : copy % kRetry;
   const bool trying = since < kTries;
   const Way way = trying ? static_cast<Way>(1 - way_) : way_;
-  const uint64_t begin = Nanos();
+  const uint64_t begin = Now();
   if (way == kStreaming) CopyStreaming(target, source, length);
   else memcpy(target, source, length);
-  const auto cost = static_cast<uint32_t>((Nanos() - begin) * 1000 / length);
+  const auto cost = static_cast<uint32_t>((Now() - begin) * 1000 / length);
   // Of the way that is tried the best try counts: whatever interrupted it was not its fault.
   if (!trying) cost_[way] = cost_[way] == 0 ? cost : static_cast<uint32_t>((cost_[way] * uint64_t{7} + cost) / 8);
   else if (since == 0 || cost < cost_[way]) cost_[way] = cost;

@@ -2,6 +2,7 @@
 
 #include "environment.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 namespace smcd {
@@ -63,9 +64,19 @@ void Environment::Call(const Napi::FunctionReference& function, size_t argc, con
   }
 }
 
+/// keepFreedMemory(): makes the C library keep freed blocks up to 32 MiB instead of returning each to the system: its threshold
+/// follows the largest block ever freed. Receive buffers are allocated and dropped at gigabytes per second; with a fresh
+/// mapping each, page faults took a third to a half of the receiver's time.
+static Napi::Value KeepFreedMemory(const Napi::CallbackInfo& info) {
+  void* volatile block = malloc(31u << 20);
+  free(block);
+  return info.Env().Undefined();
+}
+
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   exports["exiting"] = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Environment::Get(info.Env())->Exiting(); });
+  exports["keepFreedMemory"] = Napi::Function::New(env, KeepFreedMemory);
   InitMapping(env, exports);
   InitCopying(env, exports);
   InitControl(env, exports);

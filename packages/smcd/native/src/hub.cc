@@ -12,12 +12,11 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include <atomic>
 #include <vector>
 
+#include "clock.h"
 #include "environment.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -57,12 +56,6 @@ constexpr uint64_t kHandshakeNanos = 200'000;
 // At most this share of the time may go into polling that found nothing.
 constexpr uint64_t kBudgetPeriodNanos = 100'000'000;
 constexpr uint64_t kBudgetNanos = kBudgetPeriodNanos / 5;
-
-uint64_t Now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(time.tv_nsec);
-}
 
 struct Peer {
   Word* own = nullptr;         // our page: the peer rings here
@@ -239,10 +232,10 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     Dispatch();
     uint64_t now = Now();
     last_activity_ = now;
-    if (state_[kHot] == 0) return;
+    // Each dispatch is a callback of its own, with ticks and microtasks after it: what JavaScript wants to do after those
+    // (the next chunk of a stream) need not wait for a turn of the loop.
     while (now - start < kInnerNanos && !closing_ && attached_ > 0) {
-      const uint64_t slice = now + kSliceNanos;
-      if (!Spin(slice)) return;
+      if (state_[kAgain] == 0 && (state_[kHot] == 0 || !Spin(now + kSliceNanos))) return;
       Dispatch();
       now = Now();
       last_activity_ = now;
@@ -279,8 +272,9 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
   uint64_t Window() const {
     // A handshake is a few messages back and forth over TCP and the Unix socket: sleeping between them would make up most
     // of it. Polling keeps the loop turning, which is what sees them. The first message follows soon after.
-    if (state_[kHandshakes] > 0 || settling_) return kHandshakeNanos;
+    if (state_[kHandshakes] > 0) return kHandshakeNanos;
     if (state_[kMode] == kModeOff) return 0;
+    if (settling_) return kHandshakeNanos;
     return state_[kMode] == kModeFixed ? MaxWindow() : (window_ < MaxWindow() ? window_ : MaxWindow());
   }
 
@@ -388,20 +382,8 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
   Napi::FunctionReference callback_;
 };
 
-/// keepFreedMemory(): makes the C library keep freed blocks up to 32 MiB instead of returning each to the system: its threshold
-/// follows the largest block ever freed. Receive buffers are allocated and dropped at gigabytes per second; with a fresh
-/// mapping each, page faults took a third to a half of the receiver's time.
-Napi::Value KeepFreedMemory(const Napi::CallbackInfo& info) {
-  void* volatile block = malloc(31u << 20);
-  free(block);
-  return info.Env().Undefined();
-}
-
 }  // namespace
 
-void InitHub(Napi::Env env, Napi::Object exports) {
-  exports["Hub"] = Hub::Define(env);
-  exports["keepFreedMemory"] = Napi::Function::New(env, KeepFreedMemory);
-}
+void InitHub(Napi::Env env, Napi::Object exports) { exports["Hub"] = Hub::Define(env); }
 
 }  // namespace smcd
