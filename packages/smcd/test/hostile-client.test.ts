@@ -65,6 +65,17 @@ describeNative('a client that is silent', () => {
     expect(client.received.toString()).toBe('answer');
   });
 
+  it('is not read on while it might be a plain one, however much it sends', async () => {
+    const client = await server.dialled();
+    const piece = Buffer.alloc(65_536, 1);
+    for (let sent = 0; sent < 32 << 20; sent += piece.length) client.socket.write(piece);
+    client.socket.end();
+    await until(() => server.seen[0]?.events.includes('end') === true);
+    expect(server.seen[0]?.readBefore).toBeLessThan(1 << 20);
+    expect(server.only().bytesRead).toBe(32 << 20);
+    expect(server.seen[0]?.text.length).toBe(32 << 20);
+  });
+
   it('after the offer is a plain one after a while', async () => {
     const client = await server.dialled();
     await client.offer();

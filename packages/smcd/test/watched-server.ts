@@ -26,8 +26,8 @@ export async function stillServes(): Promise<void> {
 
 export class WatchedServer {
   readonly connections: Socket[] = [];
-  /** What each connection has said, by its order, and how it ended. */
-  readonly seen: { text: string; events: string[] }[] = [];
+  /** What each connection has said, by its order, how it ended, and bytes read of it before it was a connection. */
+  readonly seen: { text: string; events: string[]; readBefore: number }[] = [];
   readonly #server: Server;
 
   private constructor(options: SmcOptions) {
@@ -63,7 +63,7 @@ export class WatchedServer {
   }
 
   #watch(socket: Socket): void {
-    const entry = { text: '', events: [] as string[] };
+    const entry = { text: '', events: [] as string[], readBefore: socket.bytesRead };
     this.connections.push(socket);
     this.seen.push(entry);
     socket.on('data', (bytes) => {

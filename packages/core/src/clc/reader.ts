@@ -33,6 +33,11 @@ export class ClcReader {
     return message;
   }
 
+  /** Bytes that are held. */
+  get length(): number {
+    return this.#pending.length;
+  }
+
   /** Takes everything that follows the messages taken. The reader is empty then. */
   rest(): Buffer {
     const rest = this.#pending;

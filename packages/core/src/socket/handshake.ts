@@ -46,6 +46,15 @@ export abstract class Handshake {
     this.#inner.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
   }
 
+  /** Reads no more for now: what the peer goes on sending waits in the kernel. */
+  protected hold(): void {
+    this.#inner.pause();
+  }
+
+  protected flow(): void {
+    this.#inner.resume();
+  }
+
   /** Replaces the running time-out. */
   protected within(milliseconds: number, expired: () => void): void {
     clearTimeout(this.#timer);
@@ -91,9 +100,17 @@ export abstract class Handshake {
   protected finish(outcome: Outcome): void {
     if (this.over) return;
     this.#stop();
-    if (outcome.kind !== 'ring') this.onOver();
-    if (outcome.kind === 'ring' || this.#unsent === 0) this.#done(outcome);
-    else this.#sent = () => this.#done(outcome);
+    if (outcome.kind !== 'tcp') return this.#done(outcome);
+    this.onOver();
+    const done = () => this.#done({ ...outcome, rest: this.#withUnread(outcome.rest) });
+    if (this.#unsent === 0) done();
+    else this.#sent = done;
+  }
+
+  /** What the paused socket has read since goes with its handle, behind what we have. */
+  #withUnread(rest: Buffer): Buffer {
+    const unread = this.#inner.readableLength > 0 ? (this.#inner.read() as Buffer | null) : null;
+    return unread === null ? rest : Buffer.concat([rest, unread]);
   }
 
   #stop(): void {

@@ -2,7 +2,7 @@
 // wait until the client has claimed the offer, Proposal, Accept or Decline, Confirm or Decline.
 
 import type net from 'node:net';
-import { ClcReader, encode } from '../clc/index.js';
+import { CLC_MAX_LENGTH, ClcReader, encode } from '../clc/index.js';
 import type { ClcMessage } from '../clc/messages.js';
 import { systemError } from '../errors.js';
 import type { ResolvedOptions } from '../options.js';
@@ -39,7 +39,9 @@ export class ServerRendezvous extends Handshake {
 
   protected override onBytes(bytes: Buffer): void {
     this.#reader.push(bytes);
-    this.#next();
+    if (this.#expected !== 'none') this.#next();
+    // A plain client may send any amount before it is known to be one. More than a message need not be seen for that.
+    else if (this.#reader.length > CLC_MAX_LENGTH) this.hold();
   }
 
   protected override onEnd(): void {
@@ -54,6 +56,7 @@ export class ServerRendezvous extends Handshake {
   #claimed(): void {
     this.#expected = 'proposal';
     this.within(this.options.handshakeTimeout, () => this.#timeout());
+    this.flow();
     this.#next();
   }
 
