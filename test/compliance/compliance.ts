@@ -8,6 +8,7 @@ import { counting } from './counting.js';
 import { data } from './data.js';
 import { destroying } from './destroying.js';
 import { ending } from './ending.js';
+import { handingOver } from './handing-over.js';
 import { httpOver } from './http.js';
 import { layers } from './layers.js';
 import { onread } from './onread.js';
@@ -43,6 +44,7 @@ const THEMES = [
   robustness,
   context,
   processes,
+  handingOver,
 ];
 
 export function compliance(t: TransportCase): void {

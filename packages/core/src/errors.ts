@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
   ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',
   ERR_SMC_RING_MISUSE: 'commit or release of more bytes than were reserved or peeked, or mixing stream and ring reads',
+  ERR_SMC_RING_SOCKET: 'a ring connection was given to `send` of a child process or of this one: it belongs to its event loop',
   ERR_SMC_CLC: 'a CLC message is malformed',
 } as const;
 

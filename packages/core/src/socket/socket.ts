@@ -13,6 +13,7 @@ import { type BusyPoll, type ResolvedOptions, resolveOptions } from '../options.
 import type { Decline, TransportName } from '../transport/decline.js';
 import type { SocketOptions } from './arguments.js';
 import { connectSocket } from './connecting.js';
+import { guardSend } from './handing-over.js';
 import type { WriteRequest } from './ring-sender.js';
 import type { OnRead } from './ring-stream.js';
 import { RingSurface } from './ring-surface.js';
@@ -62,7 +63,8 @@ export interface Socket {
  * why) and `ERR_SMC_PEER_VIOLATION` (the peer broke the protocol). Ends of a ring connection have net's codes:
  * `ECONNRESET`, `EPIPE`, `ECANCELED`, `ETIMEDOUT`.
  *
- * A ring connection has no native handle: `child.send(message, socket)` sends the message without the socket.
+ * A ring connection belongs to its event loop: `child.send(message, socket)` throws `ERR_SMC_RING_SOCKET`, and so does
+ * `process.send`. As `stdio` of `spawn` it is refused by node with `ERR_INVALID_ARG_VALUE`.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has what the interface declares
 export class Socket extends net.Socket {
@@ -265,6 +267,8 @@ export class Socket extends net.Socket {
     return this.destroyed ? {} : state.sockname;
   }
 }
+
+guardSend((handle) => handle instanceof Socket && (handle[kState]?.phase ?? 'tcp') !== 'tcp');
 
 // Functions, not private methods: a plain accepted socket becomes a Socket by its prototype alone.
 
