@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { SideArgs } from '../peers/lib.js';
+import { cellsOf, table } from '../support/table.js';
 
 export interface Column {
   readonly name: string;
@@ -115,23 +116,6 @@ ${table([['software', 'version'], ['Node', process.versions.node], ...PACKAGES.m
 
 /** The cells of a document that `render` wrote, by row. */
 export function parse(document: string): Map<string, string[]> {
-  const rows = document
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
-    .map((line) =>
-      line
-        .split('|')
-        .map((cell) => cell.trim())
-        .slice(1, -1),
-    )
-    .filter((cells) => cells.length === 4 + COLUMNS.length)
-    .slice(2);
+  const rows = cellsOf(document, 4 + COLUMNS.length);
   return new Map(rows.map(([client, server, , , ...cells]) => [`${client} -> ${server}`, cells]));
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const [first] = rows as [readonly string[]];
-  const widths = first.map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
-  const line = (row: readonly string[]): string => `| ${widths.map((width, i) => (row[i] ?? '').padEnd(width)).join(' | ')} |`;
-  return [line(first), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.slice(1).map(line)].join('\n');
 }
