@@ -61,6 +61,57 @@ describe.skipIf(notRoot() || commandMissing('setpriv'))('in a runtime directory 
     expect(new Set((await accepted(root.peer, COUNT)).map((each) => reasonOf(each)))).toEqual(new Set(['peer-not-smc']));
   });
 
+  describe('with peerUsers', () => {
+    const [SERVER, CLIENT, THIRD] = [65_531, 65_532, 65_533] as const;
+
+    it('two users who allow each other meet over shared memory, and a third is left out', async () => {
+      const env = { SMC_RUNTIME_DIR: sharedDirectory(), SMC_DISCOVERY_WAIT: '60000' };
+      const { peer, port } = await serve('ours', { where: asUser(SERVER, { ...env, SMC_PEER_USERS: `${CLIENT}` }) });
+      const to = step({ port, host: HOST }, { count: COUNT });
+      const met = await dial('ours', [to, to], asUser(CLIENT, { ...env, SMC_PEER_USERS: `${THIRD}, ${SERVER}` }));
+      expectExact(met, 2 * COUNT);
+      expect(transports(met)).toEqual(['smcd']);
+      expect([...new Set((await accepted(peer, 2 * COUNT)).map((each) => each.transport))]).toEqual(['smcd']);
+      const third = await dial('ours', [to], asUser(THIRD, env));
+      expectExact(third, COUNT);
+      expect([transports(third), reasonOf(third[0])]).toEqual([['tcp'], 'no-marker']);
+    });
+
+    it('a client whom the server does not allow is told so, and waits for nothing', async () => {
+      const env = { SMC_RUNTIME_DIR: sharedDirectory(), SMC_DISCOVERY_WAIT: '60000' };
+      // The marker is there for the third one to see.
+      const { peer, port } = await serve('ours', { where: asUser(SERVER, { ...env, SMC_PEER_USERS: `${THIRD}` }) });
+      const all = await dial(
+        'ours',
+        [step({ port, host: HOST }, { count: COUNT })],
+        asUser(CLIENT, { ...env, SMC_PEER_USERS: `${SERVER}` }),
+      );
+      expectExact(all, COUNT);
+      expect(transports(all)).toEqual(['tcp']);
+      for (const each of [...all, ...(await accepted(peer, COUNT))]) expect(reasonOf(each)).toBe('foreign-user');
+    });
+
+    it('a client that does not allow the server takes no notice of it', async () => {
+      const env = { SMC_RUNTIME_DIR: sharedDirectory(), SMC_DISCOVERY_WAIT: '60000' };
+      const { port } = await serve('ours', { where: asUser(SERVER, { ...env, SMC_PEER_USERS: `${CLIENT}` }) });
+      const all = await dial('ours', [step({ port, host: HOST }, { count: COUNT })], asUser(CLIENT, env));
+      expectExact(all, COUNT);
+      expect([transports(all), reasonOf(all[0])]).toEqual([['tcp'], 'no-marker']);
+    });
+
+    it('a server that allows nobody is not seen by who allows it', async () => {
+      const env = { SMC_RUNTIME_DIR: sharedDirectory(), SMC_DISCOVERY_WAIT: '60000' };
+      const { port } = await serve('ours', { where: asUser(SERVER, env) });
+      const all = await dial(
+        'ours',
+        [step({ port, host: HOST }, { count: COUNT })],
+        asUser(CLIENT, { ...env, SMC_PEER_USERS: `${SERVER}` }),
+      );
+      expectExact(all, COUNT);
+      expect([transports(all), reasonOf(all[0])]).toEqual([['tcp'], 'no-marker']);
+    });
+  });
+
   it('a user may listen with shared memory on a port that another user has listened on before', async () => {
     const directory = sharedDirectory();
     const env = { SMC_RUNTIME_DIR: directory };

@@ -21,6 +21,11 @@ export interface SmcOptions {
   handshakeTimeout?: number;
   /** Bytes of this side's receive ring: a power of two, 16 KiB to 4 MiB. Env `SMC_RING_SIZE`. */
   ringSize?: number;
+  /**
+   * Users, beside this process's own, whose processes may share memory with it: their ids. Both ends have to allow each
+   * other. Env `SMC_PEER_USERS` (comma separated).
+   */
+  peerUsers?: readonly number[];
 }
 
 /** All options with their values. */
@@ -38,6 +43,9 @@ interface OptionRow<K extends keyof SmcOptions> {
 const number = (text: string): unknown => (/^\d+$/.test(text) ? Number(text) : text);
 const between = (low: number, high: number) => (value: unknown) =>
   typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
+
+/** What the kernel shows of a user it has no id for here, of another user namespace: that may be anybody. */
+const OVERFLOW_UID = 65534;
 
 export const RING_SIZE_MIN = 16 * 1024;
 export const RING_SIZE_MAX = 4 * 1024 * 1024;
@@ -89,6 +97,16 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
     accepts: `a power of two from ${RING_SIZE_MIN} to ${RING_SIZE_MAX} bytes`,
     valid: (value) => between(RING_SIZE_MIN, RING_SIZE_MAX)(value) && ((value as number) & ((value as number) - 1)) === 0,
     parse: number,
+  },
+  peerUsers: {
+    default: [],
+    env: 'SMC_PEER_USERS',
+    accepts: `a list without repeats of user ids, 0 to ${2 ** 32 - 2}, not ${OVERFLOW_UID}`,
+    valid: (value) =>
+      Array.isArray(value) &&
+      new Set(value).size === value.length &&
+      value.every((uid) => between(0, 2 ** 32 - 2)(uid) && uid !== OVERFLOW_UID),
+    parse: (text) => text.split(',').map((uid) => number(uid.trim())),
   },
 };
 

@@ -85,6 +85,17 @@ const ROWS: { readonly [K in keyof Required<SmcOptions>]: Row } = {
     bad: [0, RING_SIZE_MIN / 2, RING_SIZE_MIN + 1, 100_000, RING_SIZE_MAX * 2, 65_536.5, '65536', Number.NaN, true],
     badText: ['0', '8192', '100000', `${RING_SIZE_MAX * 2}`, '64K', ...notNumbers],
   },
+  peerUsers: {
+    env: 'SMC_PEER_USERS',
+    default: [],
+    good: [
+      [[0], '0'],
+      [[1000, 1001], '1000, 1001'],
+      [[4_294_967_294], '4294967294'],
+    ],
+    bad: [65_534, [65_534], [-1], [1.5], ['1000'], [1000, 1000], [4_294_967_295], 1000, '1000', 'any', true],
+    badText: ['65534', 'root', '1000,', '1000,1000', '4294967295', ...notNumbers.filter((text) => text !== ' 5')],
+  },
 };
 const NAMES = Object.keys(ROWS) as (keyof SmcOptions)[];
 const VARIABLES = NAMES.map((name) => ROWS[name].env);

@@ -2,6 +2,7 @@
 // 1,024 connections. The server of a connection dials; a later connection between the same two loops needs nothing new.
 
 import { randomBytes } from 'node:crypto';
+import { REASONS } from '@smcjs/core/backend';
 import { type Addon, EAGAIN, type NativeControl } from './addon.js';
 import { DOORBELL_BYTES, DOORBELL_SLOTS, Doorbell, initialiseDoorbell, isDoorbell, News } from './doorbell.js';
 import type { Hub } from './hub.js';
@@ -11,6 +12,9 @@ import { type ChannelOwner, SmcdChannel } from './smcd-channel.js';
 
 /** Messages that may wait for a peer that does not read. */
 const OUTBOX_MESSAGES = 4 * DOORBELL_SLOTS;
+
+/** How long a foreign peer may take to read why it is declined; it ends this by saying hello. */
+const FOREIGN_LINGER_MS = 1000;
 
 /** Who asks a link group to tell it things. */
 export interface LinkGroupEvents {
@@ -35,6 +39,8 @@ export class LinkGroup implements ChannelOwner {
   readonly id: number;
   /** The peer's instance id, once it has said hello. */
   peerInstance: Buffer | undefined;
+  /** The user the peer's process runs as; undefined before {@link start}. */
+  peerUser: number | undefined;
   lost = false;
   /** Told whenever the number of connections and reservations changed. */
   onUse: ((used: number) => void) | undefined;
@@ -78,14 +84,15 @@ export class LinkGroup implements ChannelOwner {
   }
 
   /**
-   * Takes over a connected Unix socket and says hello. False when the peer is another user's process ("foreign"), or
-   * when hello cannot be said; the caller then ends the link group.
+   * Takes over a connected Unix socket and says hello. "foreign" when the peer is the process of a user we do not share
+   * memory with, false when hello cannot be said; the caller then ends the link group.
    */
-  start(fd: number, uid: number): boolean | 'foreign' {
+  start(fd: number, allows: (uid: number) => boolean): boolean | 'foreign' {
     this.#control = new this.#addon.Control(fd, false, (message, descriptors) => this.#onMessage(message, descriptors ?? []));
     // As the kernel noted them at connect or listen. From a foreign user namespace an unmapped user reads as 65534.
     const credentials = this.#control.credentials();
-    if (typeof credentials === 'number' || credentials[1] !== uid || credentials[0] === 0) return 'foreign';
+    if (typeof credentials === 'number' || !allows(credentials[1]) || credentials[0] === 0) return 'foreign';
+    this.peerUser = credentials[1];
     const page = this.#addon.createSegment(DOORBELL_BYTES);
     if (page < 0) return false;
     try {
@@ -143,6 +150,15 @@ export class LinkGroup implements ChannelOwner {
 
   decline(tuple: Buffer, diagnosis: number): void {
     this.#send({ type: 'decline', tuple, diagnosis });
+  }
+
+  /**
+   * After {@link start} found a foreign user: tells why, then ends. Not at once: whoever finds its peer gone while it says
+   * hello does not read what came before.
+   */
+  declineForeign(tuple: Buffer): void {
+    this.decline(tuple, REASONS['foreign-user'].code);
+    setTimeout(() => this.end(), FOREIGN_LINGER_MS).unref();
   }
 
   /** No answer to this offer is awaited any more: it became a connection. */
@@ -262,8 +278,14 @@ export class LinkGroup implements ChannelOwner {
   }
 
   #take(message: ControlMessage, descriptors: readonly number[]): boolean {
+    // Without a user this is a link group that was not to be: see declineForeign.
+    if (this.peerUser === undefined) return false;
     if (message.type === 'hello') return this.#onHello(message.version, message.instance, descriptors);
-    if (this.peerInstance === undefined) return false;
+    if (this.peerInstance === undefined) {
+      // A decline in place of hello is of who does not share memory with our user: there is nothing more to say.
+      if (message.type === 'decline') this.#events.onDecline?.(message);
+      return false;
+    }
     if (message.type === 'segment') {
       return descriptors.length === 1 && this.#peer.add(message.id, message.elements, message.capacity, descriptors[0] as number);
     }

@@ -7,7 +7,7 @@
 //
 // A lock ends with its owner, so what kill -9 leaves says nothing; it is swept by the next loop that listens or starts.
 
-import { readdirSync, statSync } from 'node:fs';
+import { chmodSync, fchmodSync, readdirSync, statSync } from 'node:fs';
 import type { Endpoint, ListenEndpoint } from '@smcjs/core/backend';
 import { type Addon, EAGAIN } from './addon.js';
 
@@ -26,7 +26,7 @@ export class Registry {
   readonly #directory: number;
   readonly #path: string;
   readonly #netns: string;
-  /** Of whom markers are: another user's could not be opened, and its listener could not be met. */
+  /** Of whom our markers are. */
   readonly #uid = process.getuid?.() ?? 0;
 
   constructor(addon: Addon, directory: number, path: string) {
@@ -91,20 +91,32 @@ export class Registry {
     return this.#addon.inode(this.#directory, name);
   }
 
-  /** Marks an endpoint as listening; the descriptor holds the mark. -errno when it cannot be. */
-  mark(endpoint: ListenEndpoint): number {
-    return this.#lock(this.#markerName(endpoint.port), listenOffset(endpoint));
+  /** Marks an endpoint as listening; the descriptor holds the mark. -errno when it cannot be. `open`: for other users, too. */
+  mark(endpoint: ListenEndpoint, open = false): number {
+    const fd = this.#lock(this.#markerName(endpoint.port, this.#uid), listenOffset(endpoint));
+    if (fd >= 0 && open) fchmodSync(fd, 0o644);
+    return fd;
   }
 
-  /** Does anybody listen on this port? */
-  marksPort(port: number): boolean {
-    return this.#addon.queryMarker(this.#directory, this.#markerName(port), -1) > 0;
+  /** Lets other users dial this loop: who they are is looked at when they have. */
+  openListener(instance: string): void {
+    chmodSync(`/proc/self/fd/${this.#directory}/l-${instance}`, 0o666);
   }
 
-  /** Does anybody listen on an address that a connection to `to` would reach? */
-  marks(to: Endpoint): boolean {
+  /** Does anybody of this user or `others` listen on this port? */
+  marksPort(port: number, others: readonly number[] = []): boolean {
+    return this.#marked(port, others, -1);
+  }
+
+  /** Does anybody of this user or `others` listen on an address that a connection to `to` would reach? */
+  marks(to: Endpoint, others: readonly number[] = []): boolean {
     const wildcards = to.family === 4 ? [WILDCARD_4, WILDCARD_DUAL] : [WILDCARD_6, WILDCARD_DUAL];
-    return this.#addon.queryMarker(this.#directory, this.#markerName(to.port), addressOffset(to.address), ...wildcards) > 0;
+    return this.#marked(to.port, others, addressOffset(to.address), ...wildcards);
+  }
+
+  #marked(port: number, others: readonly number[], ...offsets: number[]): boolean {
+    const marked = (uid: number) => this.#addon.queryMarker(this.#directory, this.#markerName(port, uid), ...offsets) > 0;
+    return marked(this.#uid) || others.some(marked);
   }
 
   /** Removes what dead loops left. Nothing that is alive is touched: its byte is locked, its listener's inode known. */
@@ -131,8 +143,8 @@ export class Registry {
     }
   }
 
-  #markerName(port: number): string {
-    return `m-${this.#netns}-${this.#uid}-${port.toString().padStart(5, '0')}`;
+  #markerName(port: number, uid: number): string {
+    return `m-${this.#netns}-${uid}-${port.toString().padStart(5, '0')}`;
   }
 }
 

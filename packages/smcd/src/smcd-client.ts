@@ -56,6 +56,7 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
     this.#to = to;
     this.fd = fd;
     this.#name = name;
+    environment.expectUsers(options.peerUsers);
     environment.takers.set(name, this);
     environment.hub.countHandshake(options.busyPoll, 1);
   }
@@ -75,6 +76,10 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
       }
     }
     return new SmcdAttempt(environment, to, options, fd, name);
+  }
+
+  get peerUsers(): readonly number[] {
+    return this.#options.peerUsers;
   }
 
   /** The source was bound in advance. */

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { getSystemErrorName } from 'node:util';
-import { type ClcProposal, type Decline, decline, proposalOf } from '@smcjs/core/backend';
+import { type ClcProposal, type Decline, decline, proposalOf, REASONS } from '@smcjs/core/backend';
 import { type Addon, ECONNREFUSED, isDecline, loadAddon, type NativeControl } from './addon.js';
 import { Hub } from './hub.js';
 import { LinkGroup, type LinkGroupEvents } from './link-group.js';
@@ -14,6 +14,8 @@ type Offer = Extract<ControlMessage, { type: 'offer' }>;
 
 /** A connect() that waits to be offered a ring. */
 export interface OfferTaker {
+  /** Users, beside our own, whose offers it takes. */
+  readonly peerUsers: readonly number[];
   offered(group: LinkGroup, offer: Offer): void;
   declined(diagnosis: number): void;
 }
@@ -35,6 +37,8 @@ export class SmcdEnvironment {
   readonly takers = new Map<string, OfferTaker>();
 
   readonly #uid = process.getuid?.() ?? -1;
+  /** Users that any connect() of this loop shares memory with. */
+  readonly #peerUsers = new Set<number>();
   readonly #serving = new Map<number, LinkGroup[]>();
   readonly #listener: NativeControl;
 
@@ -75,11 +79,26 @@ export class SmcdEnvironment {
     return new SmcdEnvironment(addon, registry, instance, entered.listener);
   }
 
-  /** A link group with room, for the client that left this name; dials when there is none. */
-  serve(inode: number, name: string): LinkGroup | 'foreign' | undefined {
+  /** Does this user share memory with `uid`, given its option `peerUsers`? */
+  allows(uid: number | undefined, peerUsers: readonly number[]): boolean {
+    return uid === this.#uid || (uid !== undefined && peerUsers.includes(uid));
+  }
+
+  /** Lets these users dial this loop, from now on. */
+  expectUsers(peerUsers: readonly number[]): void {
+    if (peerUsers.length > 0 && this.#peerUsers.size === 0) this.registry.openListener(this.name);
+    for (const uid of peerUsers) this.#peerUsers.add(uid);
+  }
+
+  /** A link group with room, for the client that left this name for its connection; dials when there is none. */
+  serve(inode: number, name: string, tuple: Buffer, peerUsers: readonly number[]): LinkGroup | 'foreign' | undefined {
     const groups = this.#serving.get(inode) ?? [];
     const known = groups.find((group) => !group.full && !group.lost);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      if (this.allows(known.peerUser, peerUsers)) return known;
+      known.decline(tuple, REASONS['foreign-user'].code);
+      return 'foreign';
+    }
     const fd = this.addon.connectUnix(this.registry.directory, name);
     if (fd < 0) {
       if (fd === ECONNREFUSED) this.registry.unlinkName(name); // kill -9 left it
@@ -92,9 +111,10 @@ export class SmcdEnvironment {
         else this.#serving.delete(inode);
       },
     });
-    const started = group.start(fd, this.#uid);
+    const started = group.start(fd, (uid) => this.allows(uid, peerUsers));
     if (started !== true) {
-      group.end();
+      if (started === 'foreign') group.declineForeign(tuple);
+      else group.end();
       return started === 'foreign' ? 'foreign' : undefined;
     }
     this.#serving.set(inode, [...groups, group]);
@@ -118,13 +138,13 @@ export class SmcdEnvironment {
       const group = this.#newGroup({
         onOffer: (from, offer) => {
           const taker = this.takers.get(this.registry.tupleName(offer.tuple));
-          if (taker === undefined) from.refuse(offer.token);
+          if (taker === undefined || !this.allows(from.peerUser, taker.peerUsers)) from.refuse(offer.token);
           else taker.offered(from, offer);
         },
         onDecline: ({ tuple, diagnosis }) => this.takers.get(this.registry.tupleName(tuple))?.declined(diagnosis),
         onLost: () => {},
       });
-      if (group.start(fd, this.#uid) !== true) group.end();
+      if (group.start(fd, (uid) => uid === this.#uid || this.#peerUsers.has(uid)) !== true) group.end();
     }
   }
 

@@ -29,11 +29,11 @@ export function makeOffer(environment: SmcdEnvironment, fd: number, options: Res
   const name = environment.registry.tupleName(tuple);
   const inode = environment.registry.inode(name);
   if (inode < 0) return undefined;
-  const group = environment.serve(inode, name);
+  const own = Buffer.from(tuple);
+  const group = environment.serve(inode, name, own, options.peerUsers);
   if (group === 'foreign') return decline('smcd', 'peer', 'foreign-user');
   if (group === undefined) return decline('smcd', 'peer', 'no-offer', 'the client cannot be reached over its Unix socket');
   const reservation = group.reserve(options.ringSize);
-  const own = Buffer.from(tuple);
   const offer = reservation === undefined ? undefined : new SmcdServerOffer(environment, group, reservation, options);
   if (offer?.send(own)) return offer;
   group.decline(own, REASONS['no-memory'].code);

@@ -31,12 +31,12 @@ class SmcdBackend implements Backend {
     return isDecline(environment) ? environment : undefined;
   }
 
-  register(endpoint: ListenEndpoint): Registration | Decline {
+  register(endpoint: ListenEndpoint, { peerUsers }: ResolvedOptions): Registration | Decline {
     const environment = smcdEnvironment();
     if (isDecline(environment)) return environment;
     const { addon, registry } = environment;
     registry.sweep();
-    const fd = registry.mark(endpoint);
+    const fd = registry.mark(endpoint, peerUsers.length > 0);
     if (fd < 0) return decline('smcd', 'local', 'runtime-dir', `marker of port ${endpoint.port}: ${getSystemErrorName(fd)}`);
     let open = true;
     return {
@@ -47,15 +47,16 @@ class SmcdBackend implements Backend {
     };
   }
 
-  mayListen(port: number, to?: Endpoint): boolean {
+  mayListen(port: number, { peerUsers }: ResolvedOptions, to?: Endpoint): boolean {
     const environment = smcdEnvironment();
     if (isDecline(environment)) return false;
-    return to === undefined ? environment.registry.marksPort(port) : !isDistrusted(to) && environment.registry.marks(to);
+    const { registry } = environment;
+    return to === undefined ? registry.marksPort(port, peerUsers) : !isDistrusted(to) && registry.marks(to, peerUsers);
   }
 
   attempt(to: Endpoint, options: ResolvedOptions): ClientAttempt | undefined {
     const environment = smcdEnvironment();
-    if (isDecline(environment) || isDistrusted(to) || !environment.registry.marks(to)) return undefined;
+    if (isDecline(environment) || isDistrusted(to) || !environment.registry.marks(to, options.peerUsers)) return undefined;
     return SmcdAttempt.start(environment, to, options);
   }
 

@@ -74,7 +74,7 @@ export async function linkPair(): Promise<LinkPair> {
     [server, dialled],
     [client, accepted],
   ] as const) {
-    if (group.start(fd, uid) !== true) throw new Error('no hello');
+    if (group.start(fd, (peer) => peer === uid) !== true) throw new Error('no hello');
   }
   await until(() => server.peerInstance !== undefined && client.peerInstance !== undefined);
   const names = new Set<string>();

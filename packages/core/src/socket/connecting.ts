@@ -49,7 +49,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   };
   if (outOfReach) return toPlain(OUT_OF_REACH);
   const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
-  if (!candidates.some((found) => !('reason' in found) && found.mayListen(port))) {
+  if (!candidates.some((found) => !('reason' in found) && found.mayListen(port, own))) {
     return toPlain(declinesOf(own, (backend) => absent(backend.name, 'client')));
   }
   begin(socket, options, callback);
@@ -162,7 +162,7 @@ function usable(own: ResolvedOptions): Backend[] {
   });
 }
 
-const mayListen = (own: ResolvedOptions, to: Endpoint) => usable(own).some((backend) => backend.mayListen(to.port, to));
+const mayListen = (own: ResolvedOptions, to: Endpoint) => usable(own).some((backend) => backend.mayListen(to.port, own, to));
 
 /** Every transport of ours with a listener at this endpoint: the server takes the one it prefers. */
 function findAttempts(own: ResolvedOptions, to: Endpoint): Attempt[] {

@@ -30,7 +30,7 @@ export interface Backend {
   /** Tells clients that this endpoint speaks the transport. */
   register(endpoint: ListenEndpoint, options: ResolvedOptions): Registration | Decline;
   /** Quick negative: false when nobody on this port (or, with `to`, at this endpoint) can be meant. */
-  mayListen(port: number, to?: Endpoint): boolean;
+  mayListen(port: number, options: ResolvedOptions, to?: Endpoint): boolean;
   /**
    * Client, before TCP connects: an attempt when someone at `to` speaks the transport, undefined when nobody does.
    * Its descriptor (if any) must be used for the TCP connection.

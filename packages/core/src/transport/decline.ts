@@ -67,7 +67,11 @@ export const REASONS = {
     text: 'the listener did not offer SMC in time',
     hint: 'a plain listener shares the port, or the server is stopped; see discoveryWait',
   },
-  'foreign-user': { code: 0x0a090000, text: 'the peer runs as another user', hint: 'run both ends as the same user' },
+  'foreign-user': {
+    code: 0x0a090000,
+    text: 'the peer runs as another user',
+    hint: 'run both ends as the same user, or allow each the other (SMC_PEER_USERS)',
+  },
   'not-same-host': { code: 0x0a0a0000, text: 'the two ends are not on the same host or in the same event loop', hint: '' },
   'not-preferred': { code: 0x0a0b0000, text: 'a transport the server prefers was usable', hint: "order the server's transports option" },
   'node-internals': { code: 0x0a0c0000, text: 'this Node version lacks an internal the socket needs', hint: 'use Node 20, 22, 24 or 26' },
