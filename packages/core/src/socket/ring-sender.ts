@@ -72,11 +72,23 @@ export class RingSender {
   /** Writes one chunk; `done` when it is in the ring. */
   write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
     if (!this.#writable(done)) return;
+    if (this.#writeAtOnce(chunk, encoding, PIECE_BYTES)) done();
+    else this.writev([{ chunk, encoding }], done);
+  }
+
+  /** Writes a chunk of fewer than `below` bytes if nothing stands in its way; false when it has to take the usual one. */
+  tryWrite(chunk: Uint8Array | string, encoding: BufferEncoding, below: number): boolean {
+    if (this.#done !== undefined || this.#closed || this.#owner.failure !== undefined) return false;
+    return this.#writeAtOnce(chunk, encoding, Math.min(below - 1, PIECE_BYTES));
+  }
+
+  /** Writes one chunk of at most `most` bytes if there is room for all of it. */
+  #writeAtOnce(chunk: Uint8Array | string, encoding: BufferEncoding, most: number): boolean {
     const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
-    if (bytes > PIECE_BYTES || !this.#put(chunk, encoding, bytes)) return this.writev([{ chunk, encoding }], done);
+    if (bytes > most || !this.#put(chunk, encoding, bytes)) return false;
     this.#wrote(bytes);
     this.#publishSoon();
-    done();
+    return true;
   }
 
   /** Writes chunks in order, publishing once if they fit. `done` when all are in the ring. */
@@ -141,8 +153,8 @@ export class RingSender {
     this.#owner.onWritten();
   }
 
-  /** Writes one chunk if there is room for all of it. */
-  #put(chunk: Buffer | string, encoding: BufferEncoding, bytes: number): boolean {
+  /** Puts one chunk into the ring if there is room for all of it. */
+  #put(chunk: Uint8Array | string, encoding: BufferEncoding, bytes: number): boolean {
     const { tx } = this.#channel;
     if (bytes < COPY_IN_BYTES && this.#eagerWrites() === 0) {
       const at = tx.collect(bytes);

@@ -147,6 +147,19 @@ export class Socket extends net.Socket {
     else base._read.call(this, size);
   }
 
+  /**
+   * As Writable.write. Over a ring what has room and nobody waits for is in it when this returns, without the detour by the
+   * stream's own state: what can be seen of that is the same, and the detour is half of what a small write costs.
+   */
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    const stream = this[kState]?.stream;
+    if (stream !== undefined && callback === undefined && isDirect(this, chunk, encoding)) {
+      if (stream.sender.tryWrite(chunk as Uint8Array | string, (encoding ?? 'utf8') as BufferEncoding, this.writableHighWaterMark))
+        return true;
+    }
+    return super.write(chunk as Uint8Array, encoding as BufferEncoding, callback as Callback);
+  }
+
   override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: Callback): void {
     const stream = this[kState]?.stream;
     if (stream !== undefined) stream.sender.write(chunk, encoding, callback);
@@ -281,6 +294,18 @@ function keepsLoop(socket: Socket, keep: boolean): boolean {
   else state.inner?.unref();
   return true;
 }
+
+/** Can a chunk overtake nothing, and is it of a kind that needs no conversion and raises no error? */
+function isDirect(socket: Socket, chunk: unknown, encoding: unknown): boolean {
+  const kind =
+    typeof chunk === 'string'
+      ? chunk.length > 0 && (encoding === 'utf8' || (encoding === undefined && defaultEncoding(socket) === 'utf8'))
+      : encoding === undefined && chunk instanceof Uint8Array && chunk.length > 0;
+  return kind && socket.writableLength === 0 && socket.writableCorked === 0 && !socket.writableEnded && !socket.destroyed;
+}
+
+const defaultEncoding = (socket: Socket): unknown =>
+  (socket as unknown as { _writableState: { defaultEncoding?: unknown } })._writableState.defaultEncoding;
 
 /** With `onread` there is no buffer whose emptiness would ask for more: reading goes on when the user says so. */
 function restart(socket: Socket): void {
