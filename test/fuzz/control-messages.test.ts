@@ -9,7 +9,7 @@ const element = { segment: 1, index: 2 };
 const SEEDS: readonly Uint8Array[] = [
   encode({ type: 'hello', version: PROTOCOL_VERSION, instance: Buffer.alloc(INSTANCE_BYTES, 2), linkGroup: 3 }),
   encode({ type: 'segment', id: 0, elements: 4, capacity: 65_536 }),
-  encode({ type: 'offer', tuple, token: 4n, slot: 5, element }),
+  encode({ type: 'offer', tuple, token: 4n, slot: 5, element, syn: 6 }),
   encode({ type: 'answer', offered: 4n, token: 6n, slot: 7, element }),
   encode({ type: 'refuse', offered: 4n }),
   encode({ type: 'decline', tuple, diagnosis: 8 }),

@@ -125,7 +125,7 @@ async function asServer(random: Random, plan: Plan, socket: net.Socket): Promise
     const ours = link.own.allocate(RING_BYTES);
     if (ours === undefined) throw new Error('no memory');
     const mine = token();
-    link.send({ type: 'offer', tuple, token: mine, slot: 0, element: ours.name });
+    link.send({ type: 'offer', tuple, token: mine, slot: 0, element: ours.name, syn: undefined });
     const answer = await link.hear('answer');
     const theirs = answer && link.segments.get(answer.element);
     if (answer === undefined || theirs === undefined || !(await tcp.answered())) return count('no claim');

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/events.js';
 import { commandMissing, NetworkNamespace, notRoot } from './host.js';
-import { accepted, client, dial, dialed, expectExact, serve, step, transports } from './stations.js';
+import { accepted, client, dial, dialed, expectExact, reasonOf, serve, step, transports } from './stations.js';
 
 const COUNT = 20;
 const PORT = 7100;
@@ -120,9 +120,7 @@ describe.skipIf(notRoot() || commandMissing('ip', 'nft', 'sysctl', 'unshare', 'n
       expect([...new Set(over.map(({ seenAddress }) => seenAddress))]).toEqual([B]);
     });
 
-    it('and SNAT that gives a stranger the very source a client of ours has: each is answered on its own connection', async (ctx) => {
-      // Nothing below TCP's payload tells the two connections apart yet: the stranger is reset and the client fails.
-      ctx.skip('known fault: an address translation into the namespace can give a stranger the 4-tuple of a client');
+    it('and SNAT that gives a stranger the very source a client of ours has: each is answered on its own connection', async () => {
       const { a, b } = await pair();
       const { peer } = await serve('ours', { name: 'b', listen: everywhere, where: b.where, options: { handshakeTimeout: 2_000 } });
       b.nft(...NAT, `add rule ip n in ip saddr ${A} tcp dport ${PORT} snat to ${B}`);
@@ -139,6 +137,7 @@ describe.skipIf(notRoot() || commandMissing('ip', 'nft', 'sysctl', 'unshare', 'n
       peer.kill('SIGCONT');
       const [over, at] = [await dialed(stranger), await dialed(inside)];
       expectExact([...over, ...at], 3);
+      expect([at[0]?.transport, reasonOf(at[0])]).toEqual(['tcp', 'translated']);
     });
   },
 );

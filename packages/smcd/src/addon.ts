@@ -52,6 +52,9 @@ export interface Addon {
   connectUnix(directory: number, name: string): number;
   acceptedTuple(fd: number, out: Uint8Array): number;
   bindSource(address: string, port: number, out: Uint8Array): number;
+  saveSyn(fd: number): number;
+  acceptedTimestamp(fd: number): number;
+  timestamp(fd: number): number;
 }
 
 /** Where the addon may be: `SMC_ADDON` alone if set, else what the package ships for this platform. */

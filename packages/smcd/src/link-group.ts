@@ -31,6 +31,9 @@ export interface Reservation {
   readonly element: Element;
 }
 
+/** The accepted TCP connection that an offer is for. */
+export type Accepted = Pick<Extract<ControlMessage, { type: 'offer' }>, 'tuple' | 'syn'>;
+
 type Answer = Extract<ControlMessage, { type: 'answer' }>;
 
 export class LinkGroup implements ChannelOwner {
@@ -134,8 +137,8 @@ export class LinkGroup implements ChannelOwner {
   }
 
   /** Sends an offer; `answered` is called once, from the loop: with the answer, or with undefined if refused or lost. */
-  offer(tuple: Buffer, token: bigint, { slot, element }: Reservation, answered: (answer: Answer | undefined) => void): boolean {
-    if (!this.#send({ type: 'offer', tuple, token, slot, element: element.name })) return false;
+  offer(of: Accepted, token: bigint, { slot, element }: Reservation, answered: (answer: Answer | undefined) => void): boolean {
+    if (!this.#send({ type: 'offer', ...of, token, slot, element: element.name })) return false;
     this.#waiting.set(token, answered);
     return true;
   }

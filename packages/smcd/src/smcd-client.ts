@@ -24,6 +24,9 @@ import { randomToken } from './token.js';
 
 type Offer = Extract<ControlMessage, { type: 'offer' }>;
 
+/** Ticks of TCP's timestamp clock, milliseconds, between a SYN and the offer for it: discoveryWait is shorter. */
+const SYN_AGE_MAX = 65_536;
+
 /** Markers whose owner did not offer: not believed until a time, and for how long next. */
 const DISTRUST_FIRST_MS = 1_000;
 const DISTRUST_MAX_MS = 60_000;
@@ -97,6 +100,11 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
   }
 
   offered(group: LinkGroup, offer: Offer): void {
+    if (offer.syn !== undefined && !this.#sent(offer.syn)) {
+      group.refuse(offer.token);
+      this.#finish(decline('smcd', 'path', 'translated'));
+      return;
+    }
     const server = group.peerElement(offer.element);
     const reservation = server === undefined ? undefined : group.reserve(this.#options.ringSize);
     if (server === undefined || reservation === undefined) {
@@ -115,6 +123,15 @@ export class SmcdAttempt implements ClientAttempt, OfferTaker {
     const claimed = new SmcdClientOffer(this.#environment, group, offer, server, reservation, this.#options);
     group.answer(offer.token, claimed.token, reservation);
     this.#finish(claimed);
+  }
+
+  /**
+   * Is it our connection that the server has accepted? Where addresses are translated on the way, a stranger's can arrive with
+   * ours; but its SYN has a TSval of another clock, off by a random number.
+   */
+  #sent(syn: number): boolean {
+    const now = this.#environment.addon.timestamp(this.fd);
+    return now < 0 || Math.abs((now - syn) | 0) <= SYN_AGE_MAX;
   }
 
   declined(diagnosis: number): void {

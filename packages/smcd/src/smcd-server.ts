@@ -14,7 +14,7 @@ import {
   type ServerOffer,
 } from '@smcjs/core/backend';
 import { DOORBELL_SLOTS } from './doorbell.js';
-import type { LinkGroup, Reservation } from './link-group.js';
+import type { Accepted, LinkGroup, Reservation } from './link-group.js';
 import { TUPLE_BYTES } from './messages.js';
 import type { Element } from './segment.js';
 import type { SmcdEnvironment } from './smcd-environment.js';
@@ -30,12 +30,13 @@ export function makeOffer(environment: SmcdEnvironment, fd: number, options: Res
   const inode = environment.registry.inode(name);
   if (inode < 0) return undefined;
   const own = Buffer.from(tuple);
+  const syn = environment.addon.acceptedTimestamp(fd);
   const group = environment.serve(inode, name, own, options.peerUsers);
   if (group === 'foreign') return decline('smcd', 'peer', 'foreign-user');
   if (group === undefined) return decline('smcd', 'peer', 'no-offer', 'the client cannot be reached over its Unix socket');
   const reservation = group.reserve(options.ringSize);
   const offer = reservation === undefined ? undefined : new SmcdServerOffer(environment, group, reservation, options);
-  if (offer?.send(own)) return offer;
+  if (offer?.send({ tuple: own, syn: syn < 0 ? undefined : syn })) return offer;
   group.decline(own, REASONS['no-memory'].code);
   return decline('smcd', 'local', 'no-memory');
 }
@@ -62,7 +63,7 @@ class SmcdServerOffer implements ServerOffer {
     this.decisionWords = reservation.element.memory.words;
   }
 
-  send(of: Buffer): boolean {
+  send(of: Accepted): boolean {
     const sent = this.#group.offer(of, this.#token, this.#reservation, (answer) => {
       if (answer === undefined) {
         this.#refused = true;

@@ -31,13 +31,15 @@ class SmcdBackend implements Backend {
     return isDecline(environment) ? environment : undefined;
   }
 
-  register(endpoint: ListenEndpoint, { peerUsers }: ResolvedOptions): Registration | Decline {
+  register(endpoint: ListenEndpoint, { peerUsers }: ResolvedOptions, listening: number): Registration | Decline {
     const environment = smcdEnvironment();
     if (isDecline(environment)) return environment;
     const { addon, registry } = environment;
     registry.sweep();
     const fd = registry.mark(endpoint, peerUsers.length > 0);
     if (fd < 0) return decline('smcd', 'local', 'runtime-dir', `marker of port ${endpoint.port}: ${getSystemErrorName(fd)}`);
+    // Where that can't be had, an address that is translated can make a stranger look like a client of ours.
+    if (listening >= 0) addon.saveSyn(listening);
     let open = true;
     return {
       close() {

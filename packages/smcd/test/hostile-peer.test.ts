@@ -27,7 +27,7 @@ beforeEach(async () => {
 const hello = (): ControlMessage => ({ type: 'hello', version: PROTOCOL_VERSION, instance: Buffer.alloc(INSTANCE_BYTES, 1), linkGroup: 1 });
 const tuple = Buffer.alloc(TUPLE_BYTES, 2);
 const element = { segment: 0, index: 0 };
-const offer: ControlMessage = { type: 'offer', tuple, token: 1n, slot: 0, element };
+const offer: ControlMessage = { type: 'offer', tuple, token: 1n, slot: 0, element, syn: undefined };
 const answer: ControlMessage = { type: 'answer', offered: 1n, token: 1n, slot: 0, element };
 const refuse: ControlMessage = { type: 'refuse', offered: 1n };
 const decline: ControlMessage = { type: 'decline', tuple, diagnosis: 1 };

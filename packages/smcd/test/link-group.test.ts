@@ -137,7 +137,7 @@ describeNative('a link group', () => {
     const { server, client } = await linkPair();
     const answers: unknown[] = [];
     const ask = (token: bigint) =>
-      server.offer(Buffer.alloc(36), token, { slot: 0, element: { name: { segment: 77, index: 0 } } } as never, (answer) =>
+      server.offer({ tuple: Buffer.alloc(36), syn: undefined }, token, { slot: 0, element: { name: { segment: 77, index: 0 } } } as never, (answer) =>
         answers.push(answer),
       );
     expect(ask(1n)).toBe(true); // there is no such element

@@ -92,7 +92,7 @@ export async function linkPair(): Promise<LinkPair> {
       note(reservation.element.name);
       const theirs = new Promise<End>((resolve) => opened.set(token, resolve));
       const mine = new Promise<End>((resolve, reject) => {
-        server.offer(Buffer.alloc(36), token, reservation, (answer) => {
+        server.offer({ tuple: Buffer.alloc(36), syn: undefined }, token, reservation, (answer) => {
           const element = answer && server.peerElement(answer.element);
           if (element === undefined) return reject(new Error('refused'));
           server.settled(token);

@@ -14,7 +14,14 @@ const element = fc.record({ segment: u32, index: u32 });
 const MESSAGES = {
   hello: fc.record({ type: fc.constant('hello' as const), version: u32, instance: bytes(INSTANCE_BYTES), linkGroup: u32 }),
   segment: fc.record({ type: fc.constant('segment' as const), id: u32, elements: u32, capacity: u32 }),
-  offer: fc.record({ type: fc.constant('offer' as const), tuple: bytes(TUPLE_BYTES), token: u64, slot: u32, element }),
+  offer: fc.record({
+    type: fc.constant('offer' as const),
+    tuple: bytes(TUPLE_BYTES),
+    token: u64,
+    slot: u32,
+    element,
+    syn: fc.option(u32, { nil: undefined }),
+  }),
   answer: fc.record({ type: fc.constant('answer' as const), offered: u64, token: u64, slot: u32, element }),
   refuse: fc.record({ type: fc.constant('refuse' as const), offered: u64 }),
   decline: fc.record({ type: fc.constant('decline' as const), tuple: bytes(TUPLE_BYTES), diagnosis: u32 }),
@@ -58,11 +65,17 @@ describe('control messages', () => {
   it('are little-endian on the wire', () => {
     const instance = Buffer.from([...Array(INSTANCE_BYTES).keys()]);
     expect(encode({ type: 'hello', version: PROTOCOL_VERSION, instance, linkGroup: 0x01020304 }).toString('hex')).toBe(
-      '0100000001000000000102030405060708090a0b0c0d0e0f04030201',
+      '0100000002000000000102030405060708090a0b0c0d0e0f04030201',
     );
     expect(encode({ type: 'segment', id: 1, elements: 4, capacity: 0x40000 }).toString('hex')).toBe('02000000010000000400000000000400');
     expect(encode({ type: 'refuse', offered: 0x0102030405060708n }).toString('hex')).toBe('050000000807060504030201');
     const answer = { type: 'answer' as const, offered: 1n, token: 2n, slot: 3, element: { segment: 4, index: 5 } };
+    const offer = { type: 'offer', tuple: Buffer.alloc(TUPLE_BYTES, 0xaa), token: 1n, slot: 2, element: { segment: 3, index: 4 } } as const;
+    const known = `03000000${'aa'.repeat(TUPLE_BYTES)}0100000000000000020000000300000004000000`;
+    expect(encode({ ...offer, syn: 0x01020304 }).toString('hex')).toBe(`${known}0100000004030201`);
+    expect(encode({ ...offer, syn: undefined }).toString('hex')).toBe(`${known}0000000000000000`);
+    // Neither known nor unknown.
+    for (const wrong of ['0000000001000000', '0200000001000000']) expect(decode(Buffer.from(known + wrong, 'hex'))).toBeUndefined();
     expect(encode(answer).toString('hex')).toBe('0400000001000000000000000200000000000000030000000400000005000000');
   });
 });

@@ -5,7 +5,7 @@ import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js';
-import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept } from '../tcp/handle.js';
+import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept, listeningDescriptor } from '../tcp/handle.js';
 import type { AcceptedConnection, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { absent, type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
@@ -93,7 +93,11 @@ export class Server extends net.Server {
     for (const name of wanted) {
       const found = usableBackend(name);
       const result =
-        'reason' in found ? found : endpoint === undefined ? decline(name, 'path', 'not-tcp') : found.register(endpoint, this.#own);
+        'reason' in found
+          ? found
+          : endpoint === undefined
+            ? decline(name, 'path', 'not-tcp')
+            : found.register(endpoint, this.#own, listeningDescriptor(this));
       if ('reason' in result) declines.push(result);
       else {
         this.#registrations.push(result);

@@ -49,6 +49,11 @@ export function descriptorOf(socket: net.Socket): number {
   return internals(socket)._handle?.fd ?? -1;
 }
 
+/** Descriptor of a server's listening socket; -1 where there is none to be had, as in a worker of cluster. */
+export function listeningDescriptor(server: net.Server): number {
+  return (server as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+}
+
 /** Bytes that went over the native handle so far. */
 export function handleBytes(socket: net.Socket): { read: number; written: number } {
   const handle = internals(socket)._handle;

@@ -27,8 +27,8 @@ export interface Backend {
   readonly name: TransportName;
   /** Why this backend cannot be used in this process; undefined when it can. Cheap after the first call. */
   probe(): Decline | undefined;
-  /** Tells clients that this endpoint speaks the transport. */
-  register(endpoint: ListenEndpoint, options: ResolvedOptions): Registration | Decline;
+  /** Tells clients that this endpoint speaks the transport. `fd`: its listening socket; -1 when the platform does not tell. */
+  register(endpoint: ListenEndpoint, options: ResolvedOptions, fd: number): Registration | Decline;
   /** Quick negative: false when nobody on this port (or, with `to`, at this endpoint) can be meant. */
   mayListen(port: number, options: ResolvedOptions, to?: Endpoint): boolean;
   /**

@@ -82,6 +82,11 @@ export const REASONS = {
     hint: 'something else listens there, or the peer is hostile',
   },
   'not-tcp': { code: 0x0a0f0000, text: 'not a TCP connection', hint: 'paths and pipes always use the operating system' },
+  translated: {
+    code: 0x0a100000,
+    text: 'addresses are translated between the two ends',
+    hint: 'connect to the address the server itself has',
+  },
 } as const satisfies Record<string, ReasonRow>;
 
 export type DeclineReason = keyof typeof REASONS;

@@ -1,4 +1,5 @@
-// endpoints.cc - TCP endpoints: which four numbers a connection has, and a descriptor whose source is bound in advance.
+// endpoints.cc - TCP endpoints: which four numbers a connection has, what tells two connections with the same four apart,
+// and a descriptor whose source is bound in advance.
 //
 // A tuple is 36 bytes: server address 16, client address 16, server port 2, client port 2 (network order). IPv4 is
 // written v4-mapped, so that a dual-stack server and an IPv4 client write the same bytes.
@@ -6,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -150,11 +152,63 @@ Napi::Value BindSource(const Napi::CallbackInfo& info) {
   return Result(env, tcp.Release());
 }
 
+/// saveSyn(fd) -> 0: the kernel keeps the SYN of every connection this listener accepts, until it is asked for or closed.
+Napi::Value SaveSyn(const Napi::CallbackInfo& info) {
+  const int on = 1;
+  const int rc = setsockopt(info[0].As<Napi::Number>().Int32Value(), IPPROTO_TCP, TCP_SAVE_SYN, &on, sizeof on);
+  return Result(info.Env(), rc < 0 ? -errno : 0);
+}
+
+/// TSval of the timestamps option (RFC 7323) in a SYN with its IP header; -ENODATA when there is none.
+int64_t SynTimestamp(const uint8_t* syn, size_t length) {
+  constexpr size_t kHeader = 20;
+  if (length < kHeader) return -ENODATA;
+  const size_t tcp = (syn[0] >> 4) == 6 ? 40 : (syn[0] & 15u) * 4u;
+  if (length < tcp + kHeader) return -ENODATA;
+  const size_t end = tcp + (syn[tcp + 12] >> 4) * 4u;
+  if (end > length) return -ENODATA;
+  for (size_t at = tcp + kHeader; at < end && syn[at] != TCPOPT_EOL;) {
+    if (syn[at] == TCPOPT_NOP) {
+      at++;
+      continue;
+    }
+    if (at + 1 >= end || syn[at + 1] < 2 || at + syn[at + 1] > end) break;
+    if (syn[at] == TCPOPT_TIMESTAMP && syn[at + 1] == TCPOLEN_TIMESTAMP) {
+      uint32_t value;
+      memcpy(&value, syn + at + 2, sizeof value);
+      return ntohl(value);
+    }
+    at += syn[at + 1];
+  }
+  return -ENODATA;
+}
+
+/// acceptedTimestamp(fd) -> TSval of the SYN of an accepted connection, of which no translation of addresses changes
+/// anything; -ENODATA when it was not kept or has none. Once: then the kernel forgets the SYN.
+Napi::Value AcceptedTimestamp(const Napi::CallbackInfo& info) {
+  uint8_t syn[256];
+  socklen_t length = sizeof syn;
+  if (getsockopt(info[0].As<Napi::Number>().Int32Value(), IPPROTO_TCP, TCP_SAVED_SYN, syn, &length) < 0) return Result(info.Env(), -errno);
+  return Result(info.Env(), SynTimestamp(syn, length));
+}
+
+/// timestamp(fd) -> what a segment sent now by this TCP socket would have as TSval: the kernel's clock and an offset that is
+/// random for each pair of addresses.
+Napi::Value Timestamp(const Napi::CallbackInfo& info) {
+  uint32_t value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(info[0].As<Napi::Number>().Int32Value(), IPPROTO_TCP, TCP_TIMESTAMP, &value, &length) < 0) return Result(info.Env(), -errno);
+  return Result(info.Env(), value);
+}
+
 }  // namespace
 
 void InitEndpoints(Napi::Env env, Napi::Object exports) {
   exports["acceptedTuple"] = Napi::Function::New(env, AcceptedTuple);
   exports["bindSource"] = Napi::Function::New(env, BindSource);
+  exports["saveSyn"] = Napi::Function::New(env, SaveSyn);
+  exports["acceptedTimestamp"] = Napi::Function::New(env, AcceptedTimestamp);
+  exports["timestamp"] = Napi::Function::New(env, Timestamp);
 }
 
 }  // namespace smcd
