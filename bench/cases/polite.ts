@@ -5,6 +5,7 @@ import net from 'node:net';
 import { median, now, percentiles, sleep } from '../clock.js';
 import type { Opening } from '../lanes.js';
 import { samples, theTalker } from '../pair/connections.js';
+import { Stopwatch } from '../talkers/stopwatch.js';
 import type { Politeness } from '../pair/commands.js';
 import type { Handlers } from '../pair/control.js';
 import { Pair } from '../pair/pair.js';
@@ -54,7 +55,7 @@ async function echoRoundTrips(deadline: number): Promise<number> {
 export const politeCommands = {
   async polite({ ms, loaded }) {
     const deadline = now() + ms * 1000;
-    const traffic = loaded ? theTalker().ping(ms, samples) : undefined;
+    const traffic = loaded ? theTalker().ping(new Stopwatch(ms, samples)) : undefined;
     const [timer_p99_us, echo_p99_us] = await Promise.all([timerLateness(deadline), echoRoundTrips(deadline), traffic]);
     return { timer_p99_us, echo_p99_us };
   },

@@ -1,11 +1,12 @@
 // connections.ts - the connections a process of a pair has open, and the commands that are about them.
 
-import { cpuTime, percentiles, sleep } from '../clock.js';
+import { cpuTime, sleep } from '../clock.js';
 import { MeasureError } from '../errors.js';
 import { type Opening, usageOf } from '../lanes.js';
 import { RecordTalker } from '../talkers/records.js';
 import { RingTalker } from '../talkers/ring.js';
 import { StreamTalker } from '../talkers/stream.js';
+import { Stopwatch } from '../talkers/stopwatch.js';
 import type { Talker } from '../talkers/talker.js';
 import { transportOf } from '../transports/index.js';
 import type { Listener, Port } from '../transports/port.js';
@@ -83,8 +84,9 @@ export const connectionCommands = {
     return null;
   },
   async ping({ ms }) {
-    const count = await theTalker().ping(ms, samples);
-    return { ...percentiles(samples, count), count };
+    const watch = new Stopwatch(ms, samples);
+    await theTalker().ping(watch);
+    return watch.figures();
   },
   async send({ ms }) {
     const cpu = cpuTime();

@@ -6,6 +6,7 @@ import { MeasureError } from '../errors.js';
 import { Checker, Payload } from '../payload.js';
 import type { Port } from '../transports/port.js';
 import { ringOf, type RingSurface } from '../transports/smc.js';
+import type { Stopwatch } from './stopwatch.js';
 import { burstOf, type Talker, turn } from './talker.js';
 
 /** Records given to one send(), and the most bytes they may be together. */
@@ -42,17 +43,11 @@ export class RecordTalker implements Talker {
     });
   }
 
-  ping(ms: number, samples: Float64Array): Promise<number> {
+  ping(watch: Stopwatch): Promise<void> {
     return new Promise((resolve) => {
-      let count = 0;
-      let begin = now();
-      const deadline = begin + ms * 1000;
       this.#read(() => {
-        const end = now();
-        samples[count++] = end - begin;
-        begin = end;
-        if (end >= deadline || count === samples.length) return resolve(count);
-        void this.#put(this.#out.next());
+        if (watch.lap()) void this.#put(this.#out.next());
+        else resolve();
       });
       void this.#put(this.#out.next());
     });

@@ -6,6 +6,7 @@ import { MeasureError } from '../errors.js';
 import { Checker, LINE, Payload } from '../payload.js';
 import type { Port } from '../transports/port.js';
 import { ringOf, type RingSurface } from '../transports/smc.js';
+import type { Stopwatch } from './stopwatch.js';
 import { burstOf, type Talker, turn } from './talker.js';
 
 /** Bytes published together. */
@@ -45,21 +46,15 @@ export class RingTalker implements Talker {
     });
   }
 
-  ping(ms: number, samples: Float64Array): Promise<number> {
+  ping(watch: Stopwatch): Promise<void> {
     return new Promise((resolve) => {
-      let count = 0;
       let got = 0;
-      let begin = now();
-      const deadline = begin + ms * 1000;
       this.#read((length) => {
         got += length;
         if (got < this.#bytes) return;
         got = 0;
-        const end = now();
-        samples[count++] = end - begin;
-        begin = end;
-        if (end >= deadline || count === samples.length) return resolve(count);
-        void this.#put(this.#out.next());
+        if (watch.lap()) void this.#put(this.#out.next());
+        else resolve();
       });
       void this.#put(this.#out.next());
     });

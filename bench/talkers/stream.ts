@@ -6,6 +6,7 @@ import { now } from '../clock.js';
 import { MeasureError } from '../errors.js';
 import { Checker, LINE, Payload } from '../payload.js';
 import type { Port } from '../transports/port.js';
+import type { Stopwatch } from './stopwatch.js';
 import { burstOf, type Talker } from './talker.js';
 
 export class StreamTalker implements Talker {
@@ -61,17 +62,11 @@ export class StreamTalker implements Talker {
     this.#port.write(this.#payload().next());
   }
 
-  ping(ms: number, samples: Float64Array): Promise<number> {
+  ping(watch: Stopwatch): Promise<void> {
     return new Promise((resolve) => {
-      let count = 0;
-      let begin = now();
-      const deadline = begin + ms * 1000;
       this.onReply(() => {
-        const end = now();
-        samples[count++] = end - begin;
-        begin = end;
-        if (end >= deadline || count === samples.length) resolve(count);
-        else this.ask();
+        if (watch.lap()) this.ask();
+        else resolve();
       });
       this.ask();
     });

@@ -2,14 +2,15 @@
 // by whoever receives it. Failures are thrown where they are found, for the process to report.
 
 import type { Sent } from '../pair/commands.js';
+import type { Stopwatch } from './stopwatch.js';
 
 export interface Talker {
   /** From now on: answers every message with one of the same size. */
   echo(): void;
   /** From now on: checks everything that arrives and acknowledges every end mark. */
   sink(): void;
-  /** Round trips, one after the other, for `ms` milliseconds or until `samples` (microseconds each) is full; how many. */
-  ping(ms: number, samples: Float64Array): Promise<number>;
+  /** Round trips, one after the other, until the stopwatch has enough. */
+  ping(watch: Stopwatch): Promise<void>;
   /** Sends for `ms` milliseconds, then an end mark; the clock stops when that is acknowledged. */
   send(ms: number): Promise<Pick<Sent, 'seconds' | 'messages'>>;
 }

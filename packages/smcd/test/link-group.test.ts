@@ -137,8 +137,11 @@ describeNative('a link group', () => {
     const { server, client } = await linkPair();
     const answers: unknown[] = [];
     const ask = (token: bigint) =>
-      server.offer({ tuple: Buffer.alloc(36), syn: undefined }, token, { slot: 0, element: { name: { segment: 77, index: 0 } } } as never, (answer) =>
-        answers.push(answer),
+      server.offer(
+        { tuple: Buffer.alloc(36), syn: undefined },
+        token,
+        { slot: 0, element: { name: { segment: 77, index: 0 } } } as never,
+        (answer) => answers.push(answer),
       );
     expect(ask(1n)).toBe(true); // there is no such element
     await until(() => answers.length > 0);
