@@ -35,6 +35,8 @@ export interface Addon {
   unmap(buffer: ArrayBuffer): number;
   /** Copies a large piece into a ring the way that is quickest between the processors that share it. */
   copyIn(target: Uint8Array, at: number, source: Uint8Array, start: number, length: number): number;
+  /** Another descriptor of the same file, for {@link closeDescriptor}; closed at the latest with the environment. */
+  keepDescriptor(fd: number): number;
   closeDescriptor(fd: number): number;
   keepFreedMemory(): void;
   /** The process or worker has emitted 'exit': nothing is called back any more. */
@@ -93,6 +95,10 @@ export function isDecline(value: object): value is Decline {
   return 'reason' in value && 'transport' in value;
 }
 
-/** Results of system calls that mean more than failure: the queue of a socket is full or a lock is held; nobody listens. */
+/**
+ * Results of system calls that mean more than failure: the queue of a socket is full or a lock is held; there is no memory
+ * now; nobody listens.
+ */
 export const EAGAIN = -constants.errno.EAGAIN;
+export const ENOMEM = -constants.errno.ENOMEM;
 export const ECONNREFUSED = -constants.errno.ECONNREFUSED;

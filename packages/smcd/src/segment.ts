@@ -7,7 +7,7 @@
 // descriptors are closed once mapped, so connections do not hold any.
 
 import { HEADER_BYTES, initialise, type RingMemory, RING_SIZE_MAX, RING_SIZE_MIN } from '@smcjs/core/backend';
-import type { Addon } from './addon.js';
+import { type Addon, ENOMEM } from './addon.js';
 import type { ElementName } from './messages.js';
 
 const PAGE = 4096;
@@ -90,16 +90,20 @@ export class OwnSegments {
     const name = free?.pop() ?? this.#grow(capacity);
     if (name === undefined) return undefined;
     const element = this.#segments[name.segment]?.element(name.index);
-    if (element === undefined) return undefined;
-    initialise(element.memory);
+    // Not mapped for want of memory: free as before, for when there is some.
+    if (element === undefined) this.#giveBack(capacity, name);
+    else initialise(element.memory);
     return element;
   }
 
   free(element: Element): void {
-    const capacity = element.memory.capacity;
+    this.#giveBack(element.memory.capacity, element.name);
+  }
+
+  #giveBack(capacity: number, name: ElementName): void {
     const free = this.#free.get(capacity);
-    if (free === undefined) this.#free.set(capacity, [element.name]);
-    else free.push(element.name);
+    if (free === undefined) this.#free.set(capacity, [name]);
+    else free.push(name);
   }
 
   unmap(): void {
@@ -134,16 +138,27 @@ export class OwnSegments {
   }
 }
 
+/** A segment that there was no memory to map: what is needed to try again. The descriptor is ours. */
+interface Unmapped {
+  readonly elements: number;
+  readonly capacity: number;
+  readonly descriptor: number;
+}
+
 /** The peer's elements: we write their rings. Everything about them is the peer's word and is checked here. */
 export class PeerSegments {
   readonly #addon: Addon;
-  readonly #segments: Segment[] = [];
+  /** At their ids. */
+  readonly #segments: (Segment | Unmapped)[] = [];
 
   constructor(addon: Addon) {
     this.#addon = addon;
   }
 
-  /** Maps an announced segment; false when it is not what was announced. The descriptor stays the caller's. */
+  /**
+   * Maps an announced segment, later if there is no memory now; false when it is not what was announced. The descriptor
+   * stays the caller's.
+   */
   add(id: number, elements: number, capacity: number, descriptor: number): boolean {
     const sane =
       id === this.#segments.length &&
@@ -157,17 +172,36 @@ export class PeerSegments {
     const bytes = segmentBytes(elements, capacity);
     if (this.#addon.checkSegment(descriptor, bytes) !== 0) return false;
     const buffer = this.#addon.mapSegment(descriptor, bytes);
-    if (typeof buffer === 'number') return false;
-    this.#segments.push(new Segment(this.#addon, buffer, id, elements, capacity));
-    return true;
+    if (typeof buffer !== 'number') {
+      this.#segments.push(new Segment(this.#addon, buffer, id, elements, capacity));
+      return true;
+    }
+    // Our want of memory is no fault of the peer's: connections that exist must not end for it.
+    const kept = buffer === ENOMEM ? this.#addon.keepDescriptor(descriptor) : buffer;
+    if (kept >= 0) this.#segments.push({ elements, capacity, descriptor: kept });
+    return kept >= 0;
   }
 
+  /** The element of that name; undefined when there is none, or no memory to map it. */
   get(name: ElementName): Element | undefined {
     const segment = this.#segments[name.segment];
-    return segment !== undefined && name.index < segment.elements ? segment.element(name.index) : undefined;
+    if (segment === undefined || name.index >= segment.elements) return undefined;
+    return (segment instanceof Segment ? segment : this.#mapNow(name.segment, segment))?.element(name.index);
   }
 
   unmap(): void {
-    for (const segment of this.#segments.splice(0)) segment.unmap();
+    for (const segment of this.#segments.splice(0)) {
+      if (segment instanceof Segment) segment.unmap();
+      else this.#addon.closeDescriptor(segment.descriptor);
+    }
+  }
+
+  #mapNow(id: number, { elements, capacity, descriptor }: Unmapped): Segment | undefined {
+    const buffer = this.#addon.mapSegment(descriptor, segmentBytes(elements, capacity));
+    if (typeof buffer === 'number') return undefined;
+    this.#addon.closeDescriptor(descriptor);
+    const segment = new Segment(this.#addon, buffer, id, elements, capacity);
+    this.#segments[id] = segment;
+    return segment;
   }
 }

@@ -51,6 +51,8 @@ class SmcdServerOffer implements ServerOffer {
   #answered: ((claimed: boolean) => void) | undefined;
   #claimed: boolean | undefined;
   #client: { token: bigint; slot: number; element: Element } | undefined;
+  /** The client has answered with a ring that we could not map. */
+  #unmapped = false;
   #released = false;
   #refused = false;
   #opened = false;
@@ -70,6 +72,7 @@ class SmcdServerOffer implements ServerOffer {
         if (this.#released) this.#group.unreserve(this.#reservation);
       } else if (this.#client === undefined && answer.slot < DOORBELL_SLOTS) {
         const element = this.#group.peerElement(answer.element);
+        this.#unmapped = element === undefined;
         if (element !== undefined) this.#client = { token: answer.token, slot: answer.slot, element };
       }
       this.#answer(this.#client !== undefined);
@@ -87,6 +90,7 @@ class SmcdServerOffer implements ServerOffer {
   proposed(proposal: ClcProposal): ClcAcceptConfirm | Decline {
     this.#environment.hub.expectNews();
     const instance = this.#group.peerInstance;
+    if (this.#unmapped) return decline('smcd', 'local', 'no-memory', "the client's ring cannot be mapped");
     if (this.#client === undefined || instance === undefined || this.#group.lost) {
       return decline('smcd', 'peer', 'out-of-sync', 'the link group has ended');
     }

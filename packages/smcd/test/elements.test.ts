@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { expect, it, onTestFinished } from 'vitest';
 import { RingConsumer } from '@smcjs/core/backend';
+import { ENOMEM } from '../dist/addon.js';
 import { type Element, MAX_ELEMENTS, OwnSegments, PeerSegments } from '../dist/segment.js';
 import { byteOps, runBytes } from '../../core/test/ring-model.js';
 import { recordOps, runRecords } from '../../core/test/ring-records-model.js';
@@ -114,6 +115,41 @@ describeNative('elements', () => {
       expect(new PeerSegments(addon).add(id, elements, capacity, fd)).toBe(false);
     });
     expect(mappings().length).toBe(before);
+  });
+});
+
+describeNative('without memory', () => {
+  it('an element of ours that can not be mapped is free again when there is some', () => {
+    let mapped = true;
+    const own = new OwnSegments({ ...addon, mirror: (...of) => (mapped ? addon.mirror(...of) : ENOMEM) }, () => true);
+    onTestFinished(() => own.unmap());
+    const first = own.allocate(16_384) as Element;
+    mapped = false;
+    for (let i = 0; i < 20; i++) expect(own.allocate(16_384)).toBeUndefined();
+    mapped = true;
+    const names = [first, ...Array.from({ length: 3 }, () => own.allocate(16_384) as Element)].map(({ name }) => name);
+    expect(names.map(({ segment, index }) => `${segment} ${index}`)).toEqual(['0 0', '0 1', '0 2', '0 3']);
+  });
+
+  it("a peer's segment is mapped when there is some, and holds a descriptor until then", () => {
+    let mapped = false;
+    const peer = new PeerSegments({ ...addon, mapSegment: (...of) => (mapped ? addon.mapSegment(...of) : ENOMEM) });
+    onTestFinished(() => peer.unmap());
+    const own = new OwnSegments(addon, (...of) => peer.add(...of));
+    onTestFinished(() => own.unmap());
+    const before = descriptors().length;
+    const element = own.allocate(16_384) as Element;
+    expect(peer.get(element.name)).toBeUndefined();
+    expect(descriptors().length).toBe(before + 1);
+    mapped = true;
+    (peer.get(element.name) as Element).memory.data.write('seen');
+    expect(element.memory.data.toString('latin1', 0, 4)).toBe('seen');
+    expect(descriptors().length).toBe(before);
+    mapped = false;
+    own.allocate(32_768);
+    expect(descriptors().length).toBe(before + 1);
+    peer.unmap();
+    expect(descriptors().length).toBe(before);
   });
 });
 

@@ -124,6 +124,14 @@ Napi::Value Unmap(const Napi::CallbackInfo& info) {
   return Result(env, 0);
 }
 
+/// keepDescriptor(fd) -> another descriptor of the same file, closed at the latest with the environment, or -errno.
+Napi::Value KeepDescriptor(const Napi::CallbackInfo& info) {
+  const int fd = fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return Result(info.Env(), -errno);
+  Environment::Get(info.Env())->Own(fd);
+  return Result(info.Env(), fd);
+}
+
 /// closeDescriptor(fd)
 Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
@@ -152,6 +160,7 @@ void InitMapping(Napi::Env env, Napi::Object exports) {
   exports["mapSegment"] = Napi::Function::New(env, MapSegment);
   exports["mirror"] = Napi::Function::New(env, Mirror);
   exports["unmap"] = Napi::Function::New(env, Unmap);
+  exports["keepDescriptor"] = Napi::Function::New(env, KeepDescriptor);
   exports["closeDescriptor"] = Napi::Function::New(env, CloseDescriptor);
 }
 
