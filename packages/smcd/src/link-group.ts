@@ -58,7 +58,7 @@ export class LinkGroup implements ChannelOwner {
   readonly #waiting = new Map<bigint, (answer: Answer | undefined) => void>();
   #used = 0;
   /** Messages that wait for room in the peer's queue, and the timer that tries them. */
-  readonly #outbox: Buffer[] = [];
+  readonly #outbox: { readonly bytes: Buffer; readonly descriptors: readonly number[] }[] = [];
   #retry: NodeJS.Timeout | undefined;
   #control: NativeControl | undefined;
   #page: ArrayBuffer | undefined;
@@ -195,7 +195,7 @@ export class LinkGroup implements ChannelOwner {
     if (this.lost) return;
     this.lost = true;
     clearTimeout(this.#retry);
-    this.#outbox.length = 0;
+    for (const { descriptors } of this.#outbox.splice(0)) this.#closeAll(descriptors);
     this.onUse?.(this.#used);
     this.#control?.close();
     if (this.#hubIndex >= 0) this.hub.detach(this.#hubIndex);
@@ -233,7 +233,7 @@ export class LinkGroup implements ChannelOwner {
 
   /**
    * Sends a message, now or as soon as the peer's queue has room: it holds a few hundred, and a busy loop may be sent more
-   * in one turn. False when it can't be sent at all; a message with a descriptor waits for nothing.
+   * in one turn. False when it can't be sent at all. The descriptors stay the caller's.
    */
   #send(message: ControlMessage, descriptors: readonly number[] = []): boolean {
     if (this.lost || this.#control === undefined) return false;
@@ -246,9 +246,13 @@ export class LinkGroup implements ChannelOwner {
         return false;
       }
     }
-    if (descriptors.length > 0) return false;
+    const kept = descriptors.map((descriptor) => this.#addon.keepDescriptor(descriptor));
+    if (kept.some((descriptor) => descriptor < 0)) {
+      this.#closeAll(kept);
+      return false;
+    }
     // Offers, answers and refusals of every slot, several times over: a peer that leaves so many unread is stopped for good.
-    if (this.#outbox.push(bytes) > OUTBOX_MESSAGES) {
+    if (this.#outbox.push({ bytes, descriptors: kept }) > OUTBOX_MESSAGES) {
       process.nextTick(() => this.end());
       return false;
     }
@@ -262,20 +266,25 @@ export class LinkGroup implements ChannelOwner {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       const before = this.#outbox.length;
-      while (this.#outbox.length > 0) {
-        const result = this.#control?.send(this.#outbox[0] as Buffer, []) ?? 0;
+      for (let next = this.#outbox[0]; next !== undefined; next = this.#outbox[0]) {
+        const result = this.#control?.send(next.bytes, next.descriptors) ?? 0;
         if (result === EAGAIN) break;
         if (result !== 0) return this.end();
+        this.#closeAll(next.descriptors);
         this.#outbox.shift();
       }
       if (this.#outbox.length > 0) this.#retryLater(this.#outbox.length < before ? 1 : Math.min(2 * milliseconds, 100));
     }, milliseconds).unref();
   }
 
+  #closeAll(descriptors: readonly number[]): void {
+    for (const descriptor of descriptors) if (descriptor >= 0) this.#addon.closeDescriptor(descriptor);
+  }
+
   #onMessage(bytes: Buffer | undefined, descriptors: number[]): void {
     const message = bytes === undefined ? undefined : decode(bytes);
     const understood = message !== undefined && !this.lost && this.#take(message, descriptors);
-    for (const descriptor of descriptors) this.#addon.closeDescriptor(descriptor);
+    this.#closeAll(descriptors);
     // Gone, or it says what no peer says: either way the link group is over. Nothing else is harmed.
     if (!understood) this.end(bytes === undefined);
   }

@@ -120,6 +120,17 @@ describeNative('a link group', () => {
     expect(server.full).toBe(true);
   });
 
+  it('takes many in one turn: offers, and the segments they need, wait for room in the queue of the peer', async () => {
+    const { connect } = await linkPair();
+    await connect();
+    const before = descriptors();
+    const ends = await Promise.all(Array.from({ length: 700 }, connect));
+    for (const [i, [mine]] of ends.entries()) send(mine, `connection ${i}`);
+    await until(() => ends.every(([, theirs]) => theirs.news > 0));
+    expect(ends.map(([, theirs]) => theirs.text())).toEqual(ends.map((_, i) => `connection ${i}`));
+    expect(descriptors()).toEqual(before);
+  });
+
   it('counts its connections on both sides', async () => {
     const { server, client, connect } = await linkPair();
     const [mine, theirs] = await connect();
