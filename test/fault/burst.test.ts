@@ -10,8 +10,9 @@ import { type Message, Peer } from '../support/peer.js';
 const WISHED = 10_000;
 const CLIENTS = 4;
 const LENGTH = 100;
-// A client whose connection is dropped from a full backlog waits until it speaks itself: not for minutes here.
-const env = { SMC_DISCOVERY_WAIT: '500' };
+// A client whose connection is dropped from a full backlog waits until it speaks itself: not for minutes here, and long enough for
+// a server on a loaded machine to answer.
+const env = { SMC_DISCOVERY_WAIT: '5000' };
 
 /** Connections the machine allows one server at a time: each takes one descriptor, one port and four mappings. */
 function possible(): number {
