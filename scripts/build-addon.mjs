@@ -1,9 +1,11 @@
-// build-addon.mjs - compiles the native addon of @smcjs/smcd with node-gyp and puts it where the loader looks.
+// build-addon.mjs - compiles the native addons of @smcjs/smcd and @smcjs/smcr with node-gyp and puts them where the loaders
+// look.
 //
-//   node scripts/build-addon.mjs                        packages/smcd/prebuilds/<platform>-<arch>[-musl]/smcd.node
-//   node scripts/build-addon.mjs --asan|--tsan|--ubsan  build/<sanitizer>/smcd.node, for tests (SMC_ADDON names it)
+//   node scripts/build-addon.mjs                        packages/<name>/prebuilds/<platform>-<arch>[-musl]/<name>.node
+//   node scripts/build-addon.mjs --asan|--tsan|--ubsan  build/<sanitizer>/<name>.node, for tests (SMC_ADDON and
+//                                                       SMC_VERBS_ADDON name them)
 //
-// The sources are copied to build/<variant>/ and compiled there: variants do not disturb each other, and the package
+// The sources are copied to build/<variant>/<name>/ and compiled there: variants do not disturb each other, and the package
 // directory holds nothing but what is published. Node-API is stable, so one binary serves every Node version.
 
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -11,7 +13,8 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fingerprint, readStamp, ROOT, run, runAsProgram, step, StepError, writeStamp } from './steps.mjs';
 
-const NATIVE = join(ROOT, 'packages/smcd/native');
+/** The packages with an addon, which has the name of its package. */
+export const ADDONS = ['smcd', 'smcr'];
 const SANITIZERS = { asan: 'address', tsan: 'thread', ubsan: 'undefined' };
 const require = createRequire(import.meta.url);
 
@@ -21,9 +24,11 @@ export function prebuildName() {
   return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
-/** Where the addon of a variant ('release' or a sanitizer) ends up. */
-export function addonPath(variant = 'release') {
-  return join(ROOT, variant === 'release' ? `packages/smcd/prebuilds/${prebuildName()}` : `build/${variant}`, 'smcd.node');
+const nativeDirectory = (name) => join(ROOT, 'packages', name, 'native');
+
+/** Where the addon of a package and variant ('release' or a sanitizer) ends up. */
+export function addonPath(name, variant = 'release') {
+  return join(ROOT, variant === 'release' ? `packages/${name}/prebuilds/${prebuildName()}` : `build/${variant}`, `${name}.node`);
 }
 
 /** Headers that are on this machine already: those of the running node, else of a node that came as a package. */
@@ -33,18 +38,18 @@ function nodeDirectory() {
 }
 
 /**
- * Builds the addon unless nothing it is made of has changed. Resolves to a remark for the step's line.
+ * Builds the addon of a package unless nothing it is made of has changed. Resolves to a remark for the step's line.
  *
  * @throws StepError when it cannot be built; an addon of older sources is then removed, for it would not fit the
  * TypeScript beside it.
  */
-export async function buildAddon(variant = 'release') {
-  const target = addonPath(variant);
-  const stamp = `addon-${variant}`;
-  const wanted = fingerprint([process.platform, process.arch, process.versions.modules], nativeFiles());
+export async function buildAddon(name, variant = 'release') {
+  const target = addonPath(name, variant);
+  const stamp = `addon-${name}-${variant}`;
+  const wanted = fingerprint([process.platform, process.arch, process.versions.modules], nativeFiles(name));
   if (existsSync(target) && readStamp(stamp) === wanted) return 'unchanged';
   try {
-    copyFileAtomically(await compile(variant), target);
+    copyFileAtomically(await compile(name, variant), target);
   } catch (error) {
     rmSync(target, { force: true });
     throw error;
@@ -53,12 +58,12 @@ export async function buildAddon(variant = 'release') {
   return relative(ROOT, target);
 }
 
-async function compile(variant) {
-  const directory = join(ROOT, 'build', variant);
+async function compile(name, variant) {
+  const directory = join(ROOT, 'build', variant, name);
   mkdirSync(directory, { recursive: true });
   rmSync(join(directory, 'src'), { recursive: true, force: true });
   // Time stamps are kept, so make recompiles only what changed.
-  cpSync(NATIVE, directory, { recursive: true, preserveTimestamps: true });
+  cpSync(nativeDirectory(name), directory, { recursive: true, preserveTimestamps: true });
   const headers = nodeDirectory();
   const variables = {
     node_addon_api: dirname(require.resolve('node-addon-api/package.json')),
@@ -67,7 +72,7 @@ async function compile(variant) {
   const definitions = Object.entries(variables).map(([name, value]) => `-D${name}=${value}`);
   await nodeGyp(directory, ['configure', ...(headers === undefined ? [] : [`--nodedir=${headers}`]), '--', ...definitions]);
   await nodeGyp(directory, ['build']);
-  return join(directory, 'build/Release/smcd.node');
+  return join(directory, 'build/Release', `${name}.node`);
 }
 
 async function nodeGyp(directory, args) {
@@ -81,9 +86,9 @@ async function nodeGyp(directory, args) {
   }
 }
 
-function nativeFiles() {
-  const names = readdirSync(NATIVE, { recursive: true, withFileTypes: true });
-  return names
+function nativeFiles(name) {
+  const entries = readdirSync(nativeDirectory(name), { recursive: true, withFileTypes: true });
+  return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort();
@@ -102,5 +107,5 @@ await runAsProgram(import.meta.url, async (args) => {
   if (variant !== 'release' && !(variant in SANITIZERS)) {
     throw new StepError(`unknown option ${args[0]}`, { advice: 'use --asan, --tsan or --ubsan' });
   }
-  await step(`Addon (${variant})`, () => buildAddon(variant));
+  for (const name of ADDONS) await step(`Addon of ${name} (${variant})`, () => buildAddon(name, variant));
 });

@@ -1,11 +1,11 @@
-// setup.mjs - from a fresh clone to something that runs: packages, addon, compiled TypeScript. Quick when done before.
+// setup.mjs - from a fresh clone to something that runs: packages, addons, compiled TypeScript. Quick when done before.
 //
-// Needs Node 20 or newer with npm, and for the addon make, python3 and g++. Nothing is fetched from outside but
+// Needs Node 20 or newer with npm, and for the addons make, python3 and g++. Nothing is fetched from outside but
 // packages from the registry npm is configured for.
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildAddon } from './build-addon.mjs';
+import { ADDONS, buildAddon } from './build-addon.mjs';
 import { fingerprint, manifest, PNPM, readStamp, ROOT, run, runAsProgram, step, StepError, writeStamp } from './steps.mjs';
 
 /**
@@ -13,13 +13,13 @@ import { fingerprint, manifest, PNPM, readStamp, ROOT, run, runAsProgram, step, 
  *
  * An addon that cannot be built is not fatal: everything works without it, over TCP, and says so.
  *
- * @returns whether the addon is there
+ * @returns whether the addons are there
  * @throws StepError naming the command that failed and what to do
  */
 export async function setup({ quiet = false } = {}) {
   checkNode();
   await step('Packages', installPackages, { quiet });
-  const addon = await tryAddon({ quiet });
+  const addon = await tryAddons({ quiet });
   await step('TypeScript', compile, { quiet });
   return { addon };
 }
@@ -54,15 +54,19 @@ async function installUnlessDone() {
   return undefined;
 }
 
-async function tryAddon({ quiet }) {
-  try {
-    await step('Addon', () => buildAddon(), { quiet });
-    return true;
-  } catch (error) {
-    if (!(error instanceof StepError)) throw error;
-    process.stdout.write(`${error.report()}\n  Going on without the addon: SMC-D will be declined with the reason 'no-addon'.\n`);
-    return false;
+/** Whether all addons are there. */
+async function tryAddons({ quiet }) {
+  let all = true;
+  for (const name of ADDONS) {
+    try {
+      await step(`Addon of ${name}`, () => buildAddon(name), { quiet });
+    } catch (error) {
+      if (!(error instanceof StepError)) throw error;
+      process.stdout.write(`${error.report()}\n  Going on without the addon: ${name} will be declined with the reason 'no-addon'.\n`);
+      all = false;
+    }
   }
+  return all;
 }
 
 async function compile() {

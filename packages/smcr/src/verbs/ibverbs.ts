@@ -1,0 +1,70 @@
+// ibverbs.ts - the provider that is libibverbs: devices of this machine, hardware or rdma_rxe.
+
+import { existsSync, readdirSync } from 'node:fs';
+import type { VerbsDevice, VerbsProvider, VerbsUnavailable } from '../verbs-provider.js';
+import { type Addon, isAddon, loadAddon } from './addon.js';
+import { verbsError } from './checks.js';
+import { IbvContext } from './context.js';
+
+/** What the kernel tells of RDMA devices, and of those that processes can use. */
+const DEVICES = '/sys/class/infiniband';
+const USER_DEVICES = '/sys/class/infiniband_verbs';
+
+class IbvDevice implements VerbsDevice {
+  readonly name: string;
+  readonly nodeGuid: string;
+  readonly #addon: Addon;
+
+  constructor(addon: Addon, name: string, nodeGuid: string) {
+    this.#addon = addon;
+    this.name = name;
+    this.nodeGuid = nodeGuid;
+  }
+
+  open(): Promise<IbvContext> {
+    return IbvContext.open(this.#addon, this);
+  }
+}
+
+function list(directory: string): string[] {
+  // 'abi_version' lies among the devices.
+  return existsSync(directory) ? readdirSync(directory).filter((name) => name !== 'abi_version') : [];
+}
+
+class IbverbsProvider implements VerbsProvider {
+  readonly name = 'libibverbs';
+
+  /** Looks at the machine before the library: most machines have no device, and then nothing is loaded. */
+  probe(): VerbsUnavailable | undefined {
+    const addon = loadAddon();
+    if (!isAddon(addon)) return addon;
+    if (!existsSync(DEVICES)) return { reason: 'no-subsystem', detail: 'the kernel has no RDMA subsystem loaded' };
+    const present = list(DEVICES);
+    if (present.length === 0) return { reason: 'no-device', detail: 'there is no RDMA device' };
+    if (list(USER_DEVICES).length === 0) {
+      return { reason: 'no-device', detail: `${present.join(', ')} cannot be used by processes: module ib_uverbs is not loaded` };
+    }
+    const why = addon.library();
+    if (why !== undefined) return { reason: 'no-library', detail: why };
+    const devices = addon.devices();
+    if (typeof devices === 'number') return { reason: 'no-device', detail: `ibv_get_device_list failed (errno ${-devices})` };
+    if (devices.length > 0) return undefined;
+    return { reason: 'no-device', detail: `libibverbs has no provider for ${present.join(', ')} (Debian: package ibverbs-providers)` };
+  }
+
+  async devices(): Promise<readonly VerbsDevice[]> {
+    const addon = loadAddon();
+    if (!isAddon(addon) || list(USER_DEVICES).length === 0 || addon.library() !== undefined) return [];
+    const devices = addon.devices();
+    if (typeof devices === 'number') throw verbsError('EINVAL', 'ibv_get_device_list', `errno ${-devices}`);
+    return devices.map(([name, guid]) => new IbvDevice(addon, name, guid));
+  }
+}
+
+let provider: VerbsProvider | undefined;
+
+/** The provider of this event loop. Never fails: `probe()` says why it cannot be used. */
+export function ibverbs(): VerbsProvider {
+  provider ??= new IbverbsProvider();
+  return provider;
+}

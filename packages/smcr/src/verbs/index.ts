@@ -1,0 +1,5 @@
+// @smcjs/smcr/verbs - RDMA from Node: libibverbs with promises for what blocks and records in typed arrays for what is fast.
+// See docs/rdma-from-node.md.
+
+export * from '../verbs-provider.js';
+export { ibverbs } from './ibverbs.js';

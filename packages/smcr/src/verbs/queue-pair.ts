@@ -1,0 +1,71 @@
+// queue-pair.ts - a reliable connected queue pair of a real device.
+
+import type { InitAttributes, QueuePair, QueuePairState, RtrAttributes, RtsAttributes } from '../verbs-provider.js';
+import type { NativeQueuePair } from './addon.js';
+import { BITS16, BITS24, BITS8, check, verbsError } from './checks.js';
+
+/** `enum ibv_qp_state`. */
+const STATES: readonly QueuePairState[] = ['reset', 'init', 'rtr', 'rts', 'sqd', 'sqe', 'error'];
+const MODIFY = 'ibv_modify_qp';
+
+/** Posting allocates nothing. Stays usable until `destroy`, or `close` of its context, is called. */
+export class IbvQueuePair implements QueuePair {
+  readonly number: number;
+  readonly #native: NativeQueuePair;
+  #destroyed: Promise<void> | undefined;
+
+  constructor(native: NativeQueuePair) {
+    this.#native = native;
+    this.number = native.number();
+  }
+
+  async toInit({ port, pkeyIndex, remoteWrite }: InitAttributes): Promise<void> {
+    check(MODIFY, { port: [port, BITS8, 1], pkeyIndex: [pkeyIndex, BITS16] });
+    await this.#native.toInit(port, pkeyIndex, remoteWrite);
+  }
+
+  async toRtr(attributes: RtrAttributes): Promise<void> {
+    const { pathMtu, destQpNumber, rqPsn, maxDestRdAtomic, minRnrTimer, port, sgidIndex, dgid, hopLimit, trafficClass } = attributes;
+    check(MODIFY, {
+      ...{ pathMtu: [pathMtu, 5, 1], destQpNumber: [destQpNumber, BITS24], rqPsn: [rqPsn, BITS24] },
+      ...{ maxDestRdAtomic: [maxDestRdAtomic, BITS8], minRnrTimer: [minRnrTimer, 31], port: [port, BITS8, 1] },
+      ...{ sgidIndex: [sgidIndex, BITS8], hopLimit: [hopLimit, BITS8], trafficClass: [trafficClass, BITS8] },
+    });
+    if (!(dgid instanceof Uint8Array) || dgid.length !== 16) throw verbsError('EINVAL', MODIFY, 'dgid must be 16 bytes');
+    const numbers = [pathMtu, destQpNumber, rqPsn, maxDestRdAtomic, minRnrTimer, port, sgidIndex, hopLimit, trafficClass];
+    await this.#native.toRtr(...numbers, dgid);
+  }
+
+  async toRts({ sqPsn, timeout, retryCount, rnrRetry, maxRdAtomic }: RtsAttributes): Promise<void> {
+    check(MODIFY, {
+      ...{ sqPsn: [sqPsn, BITS24], timeout: [timeout, 31], retryCount: [retryCount, 7] },
+      ...{ rnrRetry: [rnrRetry, 7], maxRdAtomic: [maxRdAtomic, BITS8] },
+    });
+    await this.#native.toRts(sqPsn, timeout, retryCount, rnrRetry, maxRdAtomic);
+  }
+
+  async toError(): Promise<void> {
+    await this.#native.toState(true);
+  }
+
+  async toReset(): Promise<void> {
+    await this.#native.toState(false);
+  }
+
+  async queryState(): Promise<QueuePairState> {
+    return STATES[await this.#native.queryState()] ?? 'error';
+  }
+
+  postSend(requests: Uint32Array, count: number): number {
+    return this.#native.postSend(requests, count);
+  }
+
+  postReceive(requests: Uint32Array, count: number): number {
+    return this.#native.postReceive(requests, count);
+  }
+
+  destroy(): Promise<void> {
+    this.#destroyed ??= this.#native.destroy();
+    return this.#destroyed;
+  }
+}
