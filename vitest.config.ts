@@ -9,36 +9,46 @@ const server = { deps: { external: [/\/packages\/[^/]+\/dist\//] } };
 // A test that waits for something waits for the thing itself; these only end what hangs, on a loaded machine too.
 const watchdogs = { testTimeout: 60_000, hookTimeout: 60_000, teardownTimeout: 30_000 };
 
-export default defineConfig({
+// Inside the test guest (scripts/test-guest.mjs) there is nothing else; outside, its files have no device to test.
+const guest = {
   test: {
+    name: 'guest',
+    include: ['test/guest/**/*.test.ts'],
+    pool: 'forks' as const,
+    // Two emulated processors.
+    fileParallelism: false,
+    server,
     ...watchdogs,
-    projects: [
-      {
-        test: {
-          name: 'packages',
-          include: ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts'],
-          pool: 'forks',
-          server,
-          ...watchdogs,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          name: 'test',
-          include: ['test/**/*.test.ts'],
-          exclude: ['**/dist/**', '**/node_modules/**'],
-          setupFiles: ['test/support/runtime-dir.ts'],
-          // A loaded machine may take longer than the default to accept: that is not what these tests are about.
-          env: { SMC_DISCOVERY_WAIT: '5000' },
-          pool: 'forks',
-          // Several real processes each: one file at a time.
-          fileParallelism: false,
-          server,
-          ...watchdogs,
-          sequence: { groupOrder: 1 },
-        },
-      },
-    ],
   },
-});
+};
+
+const projects = [
+  {
+    test: {
+      name: 'packages',
+      include: ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts'],
+      pool: 'forks' as const,
+      server,
+      ...watchdogs,
+      sequence: { groupOrder: 0 },
+    },
+  },
+  {
+    test: {
+      name: 'test',
+      include: ['test/**/*.test.ts'],
+      exclude: ['**/dist/**', '**/node_modules/**', 'test/guest/**'],
+      setupFiles: ['test/support/runtime-dir.ts'],
+      // A loaded machine may take longer than the default to accept: that is not what these tests are about.
+      env: { SMC_DISCOVERY_WAIT: '5000' },
+      pool: 'forks' as const,
+      // Several real processes each: one file at a time.
+      fileParallelism: false,
+      server,
+      ...watchdogs,
+      sequence: { groupOrder: 1 },
+    },
+  },
+];
+
+export default defineConfig({ test: { ...watchdogs, projects: process.env.SMC_TEST_GUEST ? [guest] : projects } });

@@ -3,12 +3,15 @@
 //   npm test                       everything, in lengths that suit every change
 //   npm run test:long              fuzz and soak in full length (SMC_TEST_LONG=1)
 //   npm test -- test/e2e -t wrap   further arguments go to vitest
+//
+// Without further arguments the suite of the guest (scripts/test-guest.mjs) follows, and its numbers are added.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setup } from './setup.mjs';
 import { ROOT, runAsProgram, runVisibly, StepError } from './steps.mjs';
+import { testGuest } from './test-guest.mjs';
 
 await runAsProgram(import.meta.url, async (args) => {
   const addon = await setUp();
@@ -17,13 +20,14 @@ await runAsProgram(import.meta.url, async (args) => {
   try {
     const file = join(directory, 'summary.json');
     const code = await vitest(args, file);
-    return report(readSummary(file), code, addon);
+    const all = args.every((arg) => arg === '--long');
+    return report(readSummary(file), all ? await testGuest() : undefined, code, addon);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 });
 
-/** Whether the addon is there; undefined when nothing can be tested, which is one failure. */
+/** Whether the addons are there; undefined when nothing can be tested, which is one failure. */
 async function setUp() {
   try {
     return (await setup()).addon;
@@ -53,11 +57,16 @@ function readSummary(file) {
   }
 }
 
-function report({ passed, failed, skipped, problems, running }, code, addon) {
-  const found = [...problems, ...running.map((file) => `${file} was running when the test run was ended`)];
+function report(outside, guest, code, addon) {
+  const both = guest === undefined ? [outside] : [outside, guest];
+  const sum = (key) => both.reduce((total, one) => total + one[key], 0);
+  const list = (key) => both.flatMap((one) => one[key]);
+  const [passed, failed, skipped] = [sum('passed'), sum('failed'), list('skipped')];
+  const found = [...list('problems'), ...list('running').map((file) => `${file} was running when the test run was ended`)];
   // A machine that is set up to test must be able to compile; elsewhere the skipped tests tell what was not tried.
-  if (!addon && process.env.CI) found.push('the addon could not be built, see the beginning');
-  if (code !== 0 && failed + found.length === 0) found.push(`vitest ended with exit code ${code}, see above`);
+  if (!addon && process.env.CI) found.push('an addon could not be built, see the beginning');
+  if (code !== 0 && outside.failed + outside.problems.length + outside.running.length === 0)
+    found.push(`vitest ended with exit code ${code}, see above`);
   for (const { file, name, reason } of skipped) console.log(`skipped: ${file} > ${name}: ${reason}`);
   for (const problem of found) console.log(`failed outside a test: ${problem}`);
   const failures = failed + found.length;
