@@ -30,7 +30,11 @@ export const REASONS = {
   },
   configuration: { code: 0x03000000, text: 'excluded by configuration', hint: 'add it to the transports option (SMC_TRANSPORTS)' },
   'peer-not-smc': { code: 0x03010000, text: 'the peer does not speak SMC', hint: 'use this library, or a kernel with SMC, at both ends' },
-  'no-device': { code: 0x03030000, text: 'no device for SMC-D or SMC-R', hint: 'see probe() for what is missing' },
+  'no-device': {
+    code: 0x03030000,
+    text: 'no device for SMC-D or SMC-R',
+    hint: 'add an RDMA device (rdma link), or one in software: modprobe rdma_rxe; rdma link add rxe0 type rxe netdev eth0',
+  },
   'no-smcd': { code: 0x03030001, text: 'SMC-D cannot be used here', hint: 'see detail; install @smcjs/smcd on Linux' },
   'no-smcr': { code: 0x03030002, text: 'SMC-R cannot be used here', hint: 'an RDMA device and libibverbs are needed' },
   'modes-differ': {
@@ -50,7 +54,7 @@ export const REASONS = {
   permission: {
     code: 0x0a050000,
     text: 'the permission model or a sandbox forbids it',
-    hint: 'run with --allow-addons and file access to the runtime directory',
+    hint: 'run with --allow-addons and file access to the runtime directory; RDMA: let the process open /dev/infiniband/uverbs*',
   },
   'runtime-dir': {
     code: 0x0a060000,
@@ -81,9 +85,24 @@ export const REASONS = {
     text: 'the peer broke the protocol of the handshake',
     hint: 'something else listens there, or the peer is hostile',
   },
+  'no-library': {
+    code: 0x0a130000,
+    text: 'libibverbs cannot be used',
+    hint: 'install libibverbs and its providers, version 32 or newer (Debian: libibverbs1 ibverbs-providers; others: rdma-core)',
+  },
+  'no-active-port': {
+    code: 0x0a110000,
+    text: 'no port of an RDMA device is active',
+    hint: 'bring its network interface up (rdma link; ip link set NAME up) or connect the cable',
+  },
+  memlock: {
+    code: 0x0a120000,
+    text: 'the process may lock too little memory',
+    hint: 'raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK= of systemd, --ulimit memlock= of a container) or give CAP_IPC_LOCK',
+  },
   'not-tcp': { code: 0x0a0f0000, text: 'not a TCP connection', hint: 'paths and pipes always use the operating system' },
   translated: {
-    code: 0x0a100000,
+    code: 0x0a130000,
     text: 'addresses are translated between the two ends',
     hint: 'connect to the address the server itself has',
   },

@@ -1,6 +1,6 @@
 // ibverbs.ts - the provider that is libibverbs: devices of this machine, hardware or rdma_rxe.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import type { VerbsDevice, VerbsProvider, VerbsUnavailable } from '../verbs-provider.js';
 import { type Addon, isAddon, loadAddon } from './addon.js';
 import { verbsError } from './checks.js';
@@ -9,6 +9,8 @@ import { IbvContext } from './context.js';
 /** What the kernel tells of RDMA devices, and of those that processes can use. */
 const DEVICES = '/sys/class/infiniband';
 const USER_DEVICES = '/sys/class/infiniband_verbs';
+/** Where processes open the latter. */
+const NODES = '/dev/infiniband';
 
 class IbvDevice implements VerbsDevice {
   readonly name: string;
@@ -31,6 +33,16 @@ function list(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory).filter((name) => name !== 'abi_version') : [];
 }
 
+/** Why a file cannot be opened for reading and writing: in a container it is often not there. */
+function refusal(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return `${path} cannot be opened (${(error as NodeJS.ErrnoException).code})`;
+  }
+}
+
 class IbverbsProvider implements VerbsProvider {
   readonly name = 'libibverbs';
 
@@ -41,9 +53,12 @@ class IbverbsProvider implements VerbsProvider {
     if (!existsSync(DEVICES)) return { reason: 'no-subsystem', detail: 'the kernel has no RDMA subsystem loaded' };
     const present = list(DEVICES);
     if (present.length === 0) return { reason: 'no-device', detail: 'there is no RDMA device' };
-    if (list(USER_DEVICES).length === 0) {
+    const user = list(USER_DEVICES);
+    if (user.length === 0) {
       return { reason: 'no-device', detail: `${present.join(', ')} cannot be used by processes: module ib_uverbs is not loaded` };
     }
+    const refused = user.map((name) => refusal(`${NODES}/${name}`));
+    if (refused.every((one) => one !== undefined)) return { reason: 'permission', detail: refused.join('; ') };
     const why = addon.library();
     if (why !== undefined) return { reason: 'no-library', detail: why };
     const devices = addon.devices();
