@@ -300,11 +300,12 @@ describe('nothing is left behind', () => {
     collectGarbage();
     expect(descriptors()).toBe(before.descriptors);
     expect(mappings()).toBe(before.mappings);
-    expect(process.memoryUsage().rss).toBeLessThan(before.rss + (16 << 20));
+    // An address sanitizer keeps what is freed for a while.
+    if (!process.env.LD_PRELOAD) expect(process.memoryUsage().rss).toBeLessThan(before.rss + (16 << 20));
     // Nothing of them is found in the queue.
     expect(poll(queue)).toEqual([]);
     const shown = execFileSync('rdma', ['resource', 'show', 'qp'], { encoding: 'utf8' });
-    expect(shown.split('\n').filter((line) => line.includes('type RC'))).toHaveLength(1);
+    expect(shown.split('\n').filter((line) => / pid \d+ /.test(line))).toHaveLength(1);
     await context.close();
   });
 

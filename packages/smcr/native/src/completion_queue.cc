@@ -114,6 +114,8 @@ void OnEvent(Context& context, Queue& queue) {
   if (errno != EAGAIN && errno != EINTR) context.StopWatch(queue.watch);
   if (events == 0) return;
   context.library().ack_cq_events(queue.raw, events);
+  // Whoever has called close() may not poll any more.
+  if (context.closing()) return;
   Napi::HandleScope scope(context.Env());
   context.environment().Call(queue.on_event, {});
 }

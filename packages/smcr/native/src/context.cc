@@ -179,6 +179,7 @@ void Context::OnAsyncEvent() {
     const bool port = (type >= 9 && type <= 13) || type == 17 || type == 18;
     const uint32_t value = pair ? event.element.qp->qp_num : port ? static_cast<uint32_t>(event.element.port_num) : 0;
     library_->ack_async_event(&event);
+    if (closing_) continue;
     Napi::HandleScope scope(Env());
     environment_->Call(on_async_event_, {Napi::Number::New(Env(), type), Napi::Number::New(Env(), value)});
   }
