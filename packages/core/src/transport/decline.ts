@@ -86,7 +86,7 @@ export const REASONS = {
     hint: 'something else listens there, or the peer is hostile',
   },
   'no-library': {
-    code: 0x0a130000,
+    code: 0x0a100000,
     text: 'libibverbs cannot be used',
     hint: 'install libibverbs and its providers, version 32 or newer (Debian: libibverbs1 ibverbs-providers; others: rdma-core)',
   },

@@ -144,13 +144,17 @@ Napi::Value Context::CreateCompletionQueue(const Napi::CallbackInfo& info) {
   return Verb(
       kSyscall,
       [library = library_, raw = raw_, entries, queue = queue.get()] { return Create(*library, raw, static_cast<int>(entries), queue); },
-      [this, queue](int error) {
+      [this, queue](int& error) {
         if (error != 0) {
           queue->on_event.Reset();
           return;
         }
         queues.insert(queue);
-        if (!closing_) queue->watch = StartWatch(queue->channel->fd, [this, queue = queue.get()] { OnEvent(*this, *queue); });
+        if (closing_) return;
+        queue->watch = StartWatch(queue->channel->fd, [this, queue = queue.get()] { OnEvent(*this, *queue); });
+        if (queue->watch != nullptr) return;
+        error = EIO;
+        Destroy(queue, [](int) {});
       },
       [this, queue](Napi::Env) { return MakeHandle(environment_->completion_queue, this, queue); });
 }

@@ -71,14 +71,14 @@ Napi::Value Context::Open(const Napi::CallbackInfo& info) {
         opened->raw = OpenDevice(*library, name, &opened->attributes, &error);
         return error;
       },
-      [this, opened](int error) {
+      [this, opened](int& error) {
         raw_ = opened->raw;
         attributes_ = opened->attributes;
-        if (error != 0) {
-          Shutdown();
-        } else if (!closing_) {
+        if (error == 0 && !closing_) {
           async_watch_ = StartWatch(raw_->async_fd, [this] { OnAsyncEvent(); });
+          if (async_watch_ == nullptr) error = EIO;
         }
+        if (error != 0) Shutdown();
       },
       [this](Napi::Env env) -> Napi::Value {
         const double values[] = {static_cast<double>(attributes_.phys_port_cnt), static_cast<double>(attributes_.max_qp),

@@ -86,10 +86,10 @@ class Context final : public Napi::ObjectWrap<Context>, public Ending {
   bool closing() const { return closing_ || raw_ == nullptr; }
 
   using Result = std::function<Napi::Value(Napi::Env)>;
-  using Settled = std::function<void(int error)>;
+  using Settled = std::function<void(int& error)>;
 
-  /// Runs `work` on the control thread. `settled` is called on the loop in any case, also while the environment ends; then the
-  /// promise is resolved with `result` or rejected with the verb's error.
+  /// Runs `work` on the control thread. `settled` is called on the loop in any case, also while the environment ends, and may
+  /// find an error of its own; then the promise is resolved with `result` or rejected with the error.
   Napi::Value Verb(const char* syscall, ControlThread::Work work, Settled settled, Result result);
 
   // Each takes what it is given out of use at once, whether or not the verb then succeeds; what the library did not let go
@@ -121,7 +121,7 @@ class Context final : public Napi::ObjectWrap<Context>, public Ending {
   std::multimap<uint64_t, uint64_t> readable;
   bool MayRead(uint64_t address, uint32_t length) const;
 
-  /// Whatever watches for this context; counted so that the context outlives it.
+  /// Whatever watches for this context; counted so that the context outlives it. nullptr when libuv refuses.
   Watch* StartWatch(int fd, std::function<void()> callback);
   void StopWatch(Watch*& watch);
 

@@ -56,7 +56,7 @@ Napi::Value Context::AllocatePd(const Napi::CallbackInfo& info) {
         domain->raw = library->alloc_pd(raw);
         return domain->raw != nullptr ? 0 : errno == 0 ? EIO : errno;
       },
-      [this, domain](int error) {
+      [this, domain](int& error) {
         if (error == 0) domains.insert(domain);
       },
       [this, domain](Napi::Env) { return MakeHandle(environment_->protection_domain, this, domain); });

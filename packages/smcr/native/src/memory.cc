@@ -107,7 +107,7 @@ static Napi::Value Register(const Handle<Domain>& domain, const std::shared_ptr<
         region->raw = library->reg_mr(pd, region->mapping->address, region->mapping->length, access);
         return region->raw != nullptr ? 0 : errno == 0 ? EIO : errno;
       },
-      [context, region](int error) {
+      [context, region](int& error) {
         if (error == 0) {
           context->regions.insert(region);
           context->readable.emplace(reinterpret_cast<uint64_t>(region->mapping->address), region->mapping->length);

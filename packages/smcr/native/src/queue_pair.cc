@@ -261,7 +261,7 @@ Napi::Value CreateQueuePair(const Napi::CallbackInfo& info, const Handle<Domain>
         pair->max_inline = attributes.cap.max_inline_data;
         return 0;
       },
-      [context, pair](int error) {
+      [context, pair](int& error) {
         if (error == 0) {
           context->pairs.insert(pair);
         } else {
