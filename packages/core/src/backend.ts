@@ -1,6 +1,7 @@
 // backend.ts - the subpath @smcjs/core/backend: what a package that implements a transport needs, and no application does.
 
 export * from './clc/index.js';
+export { SmcError } from './errors.js';
 export type { BusyPoll, ResolvedOptions } from './options.js';
 export { RING_SIZE_MAX, RING_SIZE_MIN } from './options.js';
 export { RingConsumer } from './ring/consumer.js';

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   ERR_SMC_RING_MISUSE: 'commit or release of more bytes than were reserved or peeked, or mixing stream and ring reads',
   ERR_SMC_RING_SOCKET: 'a ring connection was given to `send` of a child process or of this one: it belongs to its event loop',
   ERR_SMC_CLC: 'a CLC message is malformed',
+  ERR_SMC_LLC: 'an LLC message is malformed',
 } as const;
 
 export type SmcErrorCode = keyof typeof ERROR_CODES;

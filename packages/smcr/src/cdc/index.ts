@@ -1,0 +1,4 @@
+// index.ts - CDC: the cursors of a connection on the wire.
+
+export * from './cursor.js';
+export * from './message.js';

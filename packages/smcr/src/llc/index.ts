@@ -1,0 +1,7 @@
+// index.ts - LLC: the messages two peers exchange on their links.
+
+export { RKEYS_PER_CONTINUE } from './add-link-continue.js';
+export { decodeLlc, encodeLlc } from './codec.js';
+export { LINKS_PER_CONFIRM_RKEY } from './confirm-rkey.js';
+export { LLC_LENGTH, LLC_MAX_LENGTH } from './header.js';
+export * from './messages.js';
