@@ -105,6 +105,14 @@ export class SmcrConnection {
     return this.#closeDeadline;
   }
 
+  /**
+   * Does this message say that an earlier one arrived which we have not seen? It may wait in the receive queue of the failed link:
+   * look there before {@link receive}, which takes it for lost.
+   */
+  suspectsGap(message: CdcMessage): boolean {
+    return (message.flags & CDC_FLAG.failoverValidation) !== 0 && isBefore(this.receiving.sequence, message.sequence);
+  }
+
   /** Takes a message with our token. Returns {@link NEWS} bits. Look at {@link pending} afterwards. */
   receive(message: CdcMessage): number {
     if (this.closing.state === 'closed') {
@@ -114,7 +122,7 @@ export class SmcrConnection {
     const { receiving } = this;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) {
       // The sender knows that its message of this number arrived at our adapter. We have not seen it: bytes are missing.
-      return isBefore(receiving.sequence, message.sequence) ? this.#abort(NEWS.gap) : 0;
+      return this.suspectsGap(message) ? this.#abort(NEWS.gap) : 0;
     }
     if (isBefore(message.sequence, receiving.sequence)) return 0;
     const before = this.send.acknowledged;

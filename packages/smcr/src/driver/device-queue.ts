@@ -1,0 +1,49 @@
+// device-queue.ts - one completion queue of a link group on one device, with the links that use it.
+//
+// All links of a group on one device share it, sends and receives, so what completed first is seen first. Handling one completion may
+// ask for those of the other devices to be handled before (see LinkGroupPort.drain), and those for the rest of this one's: the
+// position is kept here, not in the loop.
+
+import type { Link } from '../group/index.js';
+import { COMPLETION, type CompletionQueue, type ProtectionDomain } from '../verbs-provider.js';
+import type { LinkQueue } from './link-queue.js';
+
+/** A link with its queue pair. */
+export interface LinkEntry {
+  readonly link: Link;
+  readonly queue: LinkQueue;
+  readonly device: DeviceQueue;
+  /** On its way out: receives still count, completions do not. */
+  closing: boolean;
+}
+
+const BATCH = 32;
+
+export class DeviceQueue {
+  readonly pd: ProtectionDomain;
+  readonly queue: CompletionQueue;
+  /** By queue pair number. */
+  readonly entries = new Map<number, LinkEntry>();
+  readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
+  #next = 0;
+  #count = 0;
+
+  constructor(pd: ProtectionDomain, queue: CompletionQueue) {
+    this.pd = pd;
+    this.queue = queue;
+  }
+
+  /** Hands out completions until there are none. `handle` gets the record and where it starts; it may call this again. */
+  poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): void {
+    for (;;) {
+      if (this.#next === this.#count) {
+        this.#next = 0;
+        this.#count = this.queue.poll(this.#completions);
+        if (this.#count === 0) return;
+      }
+      const at = this.#next++ * COMPLETION.words;
+      const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);
+      if (entry !== undefined) handle(entry, this.#completions, at);
+    }
+  }
+}

@@ -1,0 +1,377 @@
+// group-driver.ts - does the I/O of one link group over RDMA verbs: the LinkGroupPort that is not simulated.
+//
+// Completions are handled when the completion channel has an event, all of them, before the queue is armed again. Work on one link
+// waits for the control verbs of that link, which take place on the provider's own thread; data goes on meanwhile.
+
+import { emptyCdc, CDC_TYPE, readCdc } from '../cdc/index.js';
+import { Transmission } from '../connection/index.js';
+import {
+  type Link,
+  LinkGroup,
+  type LinkGroupOptions,
+  type LinkGroupPort,
+  LLC_WAIT,
+  type Member,
+  type Rkey,
+  type Rmb,
+} from '../group/index.js';
+import { COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
+import { baseOf } from './addresses.js';
+import type { Clock } from './clock.js';
+import { DeviceQueue, type LinkEntry } from './device-queue.js';
+import { GroupMemory } from './group-memory.js';
+import { activateEntry, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
+import { type Binding, receiveSlot } from './link-queue.js';
+import type { SharedMemory } from './shared-memory.js';
+
+/** What the owner of the group hears of: see LinkGroupPort. */
+export type GroupEvents = Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'>;
+
+export interface GroupDriverOptions extends Omit<LinkGroupOptions, 'port'> {
+  /** Ways out of this host, best first; at least one. */
+  readonly paths: readonly LinkPath[];
+  readonly clock: Clock;
+  /** 24 random bits: initial PSNs. */
+  readonly randomPsn: () => number;
+  readonly events: GroupEvents;
+}
+
+/** Timers of a group are in seconds, so it is looked at so often, milliseconds. */
+const TICK = 250;
+
+export class GroupDriver implements LinkGroupPort {
+  readonly group: LinkGroup;
+  readonly #paths: readonly LinkPath[];
+  readonly #clock: Clock;
+  readonly #randomPsn: () => number;
+  readonly #events: GroupEvents;
+  readonly #longMessages: boolean;
+  readonly #devices = new Map<VerbsContext, Promise<DeviceQueue>>();
+  readonly #open: DeviceQueue[] = [];
+  readonly #entries = new Map<Link, LinkEntry>();
+  readonly #pathOf = new Map<Link, LinkPath>();
+  readonly #memory = new GroupMemory();
+  readonly #bindings = new Map<Member, { readonly link: Link; readonly binding: Binding }>();
+  /** Connections with something to send and no slot, by link. */
+  readonly #waiting = new Map<Link, Set<Member>>();
+  readonly #failed = new Set<Link>();
+  readonly #out = new Transmission();
+  /** One per level: handling a message may need those of other links first. */
+  readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
+  /** Links that are being taken down. */
+  readonly #destroying = new Set<Promise<void>>();
+  #handling = 0;
+  #cancelTick: () => void;
+
+  constructor(options: GroupDriverOptions) {
+    this.#paths = options.paths;
+    this.#clock = options.clock;
+    this.#randomPsn = options.randomPsn;
+    this.#events = options.events;
+    this.#longMessages = options.maxLinks > 1;
+    this.group = new LinkGroup({ ...options, port: this });
+    this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
+  }
+
+  get now(): number {
+    return this.#clock.now();
+  }
+
+  /** The bytes of an element of ours. Detached when the group is over. */
+  elementBytes(rmb: Rmb, index: number): Buffer {
+    return this.#memory.bytesOf(rmb, index);
+  }
+
+  /** A send buffer for a connection that is going to be: give it to {@link bind} or to {@link releaseBuffer}. */
+  sendBuffer(length: number): Promise<SharedMemory> {
+    return this.#memory.addBuffer(length);
+  }
+
+  releaseBuffer(buffer: SharedMemory): void {
+    this.#memory.releaseBuffer(buffer);
+  }
+
+  /** The connection sends from this buffer, until it is removed. */
+  bind(member: Member, buffer: SharedMemory): void {
+    this.#memory.bind(member, buffer);
+  }
+
+  /** Resolved when every link is down and everything is released. The group has ended. */
+  async finished(): Promise<void> {
+    while (this.#destroying.size > 0) await Promise.allSettled(this.#destroying);
+    await this.#memory.release();
+    for (const { queue } of this.#open.splice(0)) await queue.destroy().catch(ignore);
+  }
+
+  // LinkGroupPort: links.
+
+  createLink(link: Link): void {
+    this.#try(link, async () => {
+      const path = this.#choosePath(link);
+      if (path === undefined) throw new Error('no path for another link');
+      this.#pathOf.set(link, path);
+      const device = await this.#device(path);
+      const entry = await createEntry(link, path, device, this.#longMessages);
+      this.#entries.set(link, entry);
+      await this.#memory.addDevice(path.pd);
+      if (link.state === 'down') return this.destroyLink(link, false);
+      const own = { gid: path.gid.gid, mac: path.gid.mac, qpNumber: entry.queue.pair.number, psn: this.#randomPsn(), mtu: path.mtu };
+      this.group.linkCreated(link, own, this.#memory.rkeysOn(path.pd));
+    });
+  }
+
+  connectLink(link: Link): void {
+    this.#try(link, async () => {
+      await connectEntry(this.#entry(link), this.#pathOf.get(link) as LinkPath);
+      this.group.linkConnected(link);
+    });
+  }
+
+  activateLink(link: Link): void {
+    this.#try(link, async () => {
+      await activateEntry(this.#entry(link));
+      this.group.linkActivated(link);
+    });
+  }
+
+  destroyLink(link: Link, flush: boolean): void {
+    const entry = this.#entries.get(link);
+    this.#waiting.delete(link);
+    if (entry === undefined || entry.closing) return;
+    entry.closing = true;
+    const work = this.#destroy(entry, flush).finally(() => this.#destroying.delete(work));
+    this.#destroying.add(work);
+  }
+
+  // LinkGroupPort: memory.
+
+  registerRmb(rmb: Rmb): void {
+    const register = async (): Promise<void> => {
+      await this.#memory.addRmb(rmb);
+      const rkeys = new Map<Link, Rkey>();
+      for (const [link, { queue }] of this.#entries) {
+        const rkey = this.#memory.rkeyOf(rmb, queue.pd);
+        if (rkey !== undefined) rkeys.set(link, rkey);
+      }
+      if (!rmb.deleted) this.group.rmbRegistered(rmb, rkeys, this.now);
+    };
+    register().catch(() => this.group.rmbRegistered(rmb, undefined, this.now));
+  }
+
+  releaseRmb(rmb: Rmb): void {
+    // When the group is over, the links go first: see finished().
+    if (this.group.state !== 'ended') this.#memory.releaseRmb(rmb);
+  }
+
+  // LinkGroupPort: messages.
+
+  send(link: Link, message: Uint8Array): void {
+    const entry = this.#entries.get(link);
+    if (entry !== undefined && !entry.closing) entry.queue.send(message);
+  }
+
+  transmit(member: Member): void {
+    const { link, connection } = member;
+    const entry = this.#entries.get(link);
+    if (entry === undefined || entry.closing) return;
+    const { queue } = entry;
+    while (queue.hasSlot && connection.pending()) {
+      const binding = this.#bindingOf(member, entry);
+      if (binding === undefined) return;
+      connection.transmit(this.#out);
+      queue.post(member, this.#out, binding);
+    }
+    if (connection.pending()) this.#wait(member);
+  }
+
+  drain(except: Link): void {
+    const own = this.#entries.get(except)?.device;
+    for (const device of this.#open) {
+      if (device === own) continue;
+      this.#poll(device);
+    }
+  }
+
+  // LinkGroupPort: news.
+
+  reachable(link: Link): void {
+    this.#events.reachable(link);
+  }
+
+  established(): void {
+    this.#events.established();
+  }
+
+  failed(diagnosis: number): void {
+    this.#cancelTick();
+    this.#events.failed(diagnosis);
+  }
+
+  news(member: Member, bits: number): void {
+    this.#events.news(member, bits);
+  }
+
+  removed(member: Member): void {
+    this.#waiting.get(member.link)?.delete(member);
+    this.#bindings.delete(member);
+    // Over a broken link something may still be posted from it: see finished().
+    this.#memory.unbind(member, this.group.state !== 'ended');
+    this.#events.removed(member);
+  }
+
+  ended(reason: number): void {
+    this.#cancelTick();
+    this.#events.ended(reason);
+  }
+
+  #tick(): void {
+    this.group.tick(this.now);
+    if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
+  }
+
+  #entry(link: Link): LinkEntry {
+    const entry = this.#entries.get(link);
+    if (entry === undefined) throw new Error(`link ${link.number} is gone`);
+    return entry;
+  }
+
+  /** Runs steps of a link; what fails is the link's failure. */
+  #try(link: Link, steps: () => Promise<void>): void {
+    steps().catch(() => this.group.linkFailed(link, this.now));
+  }
+
+  /** A device that no link uses, or else the first: then one end of the new link is where another is. */
+  #choosePath(link: Link): LinkPath | undefined {
+    const others = this.group.links.filter((it) => it !== link && it.state !== 'down');
+    const fresh = this.#paths.find((path) => others.every((it) => this.#pathOf.get(it)?.gid !== path.gid));
+    if (fresh !== undefined) return fresh;
+    // The same ends twice protect from nothing (Linux rejects such a link, too).
+    const same = link.peer?.gid;
+    if (same !== undefined && others.some(({ peer }) => peer !== undefined && Buffer.compare(peer.gid, same) === 0)) return undefined;
+    return this.#paths[0];
+  }
+
+  #device({ context, pd }: LinkPath): Promise<DeviceQueue> {
+    const known = this.#devices.get(context);
+    if (known !== undefined) return known;
+    const made = (async () => {
+      const device = new DeviceQueue(pd, await context.createCompletionQueue(COMPLETION_ENTRIES));
+      device.queue.onEvent = () => this.#onEvent(device);
+      device.queue.arm(false);
+      this.#open.push(device);
+      return device;
+    })();
+    this.#devices.set(context, made);
+    made.catch(() => this.#devices.delete(context));
+    return made;
+  }
+
+  #onEvent(device: DeviceQueue): void {
+    this.#poll(device);
+    device.queue.arm(false);
+    // What completed before it was armed has no event of its own.
+    this.#poll(device);
+  }
+
+  #poll(device: DeviceQueue): void {
+    this.#handling++;
+    device.poll(this.#onCompletion);
+    for (const { queue } of device.entries.values()) queue.postReceives();
+    this.#handling--;
+    // Only now: what had arrived on a failed link counts, and what was acknowledged need not be repeated.
+    if (this.#handling > 0 || this.#failed.size === 0) return;
+    const failed = [...this.#failed];
+    this.#failed.clear();
+    for (const link of failed) this.group.linkFailed(link, this.now);
+  }
+
+  readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
+    const id = completions[at + COMPLETION.id] as number;
+    const slot = receiveSlot(id);
+    if (completions[at + COMPLETION.status] !== STATUS.success) {
+      if (!entry.closing) this.#failed.add(entry.link);
+      return;
+    }
+    if (slot === -1) this.#sent(entry, id);
+    else this.#received(entry, slot, completions[at + COMPLETION.length] as number);
+  };
+
+  #sent(entry: LinkEntry, slot: number): void {
+    const member = entry.queue.sent(slot);
+    if (entry.closing) return;
+    if (member !== undefined && member.link === entry.link) this.group.completed(member);
+    this.#serveWaiting(entry);
+  }
+
+  #received({ link, queue, closing }: LinkEntry, slot: number, length: number): void {
+    const { bytes } = queue.slots.receive;
+    const at = slot * queue.slots.receiveLength;
+    if (bytes[at] === CDC_TYPE) {
+      const cdc = (this.#cdcs[this.#handling] ??= emptyCdc());
+      if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
+    } else if (!closing) {
+      this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
+    }
+    queue.received(slot);
+  }
+
+  #wait(member: Member): void {
+    const waiting = this.#waiting.get(member.link);
+    if (waiting === undefined) this.#waiting.set(member.link, new Set([member]));
+    else waiting.add(member);
+  }
+
+  /** A slot got free: those who wait have their turn, one message each. */
+  #serveWaiting(entry: LinkEntry): void {
+    const waiting = this.#waiting.get(entry.link);
+    if (waiting === undefined) return;
+    for (const member of waiting) {
+      if (!entry.queue.hasSlot) return;
+      waiting.delete(member);
+      const binding = this.#bindingOf(member, entry);
+      if (member.link !== entry.link || binding === undefined || !member.connection.pending()) continue;
+      member.connection.transmit(this.#out);
+      entry.queue.post(member, this.#out, binding);
+      if (member.connection.pending()) waiting.add(member);
+    }
+  }
+
+  #bindingOf(member: Member, { link, queue }: LinkEntry): Binding | undefined {
+    const known = this.#bindings.get(member);
+    if (known?.link === link) return known.binding;
+    const local = this.#memory.bufferOf(member, queue.pd);
+    const remote = member.peer.rtoken.get(link);
+    if (local === undefined || remote === undefined) return undefined;
+    const element = remote.address + BigInt((member.peer.index - 1) * member.peer.size);
+    const binding = { local: baseOf(local.address, local.lkey), remote: baseOf(element, remote.rkey) };
+    this.#bindings.set(member, { link, binding });
+    return binding;
+  }
+
+  async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {
+    entry.closing = true;
+    if (flush) await this.#flushed(entry);
+    await entry.queue.pair.toError().catch(ignore);
+    // Receives that completed before count.
+    this.#poll(entry.device);
+    this.#entries.delete(entry.link);
+    await destroyEntry(entry).catch(ignore);
+  }
+
+  /** What was sent is acknowledged, or it took too long. */
+  #flushed(entry: LinkEntry): Promise<void> {
+    const until = this.now + LLC_WAIT;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        this.#poll(entry.device);
+        if (entry.queue.isIdle || this.now >= until) resolve();
+        else this.#clock.after(5, look);
+      };
+      look();
+    });
+  }
+}
+
+function ignore(): void {
+  // A device that is gone fails everything that takes it down.
+}

@@ -1,0 +1,79 @@
+// link-maker.ts - makes and unmakes queue pairs as Linux has them: RC, pkey index 0, remote write, path MTU the smaller of both ends.
+
+import type { Link, LinkEnd } from '../group/index.js';
+import type { ProtectionDomain, VerbsContext, VerbsGid } from '../verbs-provider.js';
+import type { DeviceQueue, LinkEntry } from './device-queue.js';
+import { LinkQueue, SEND_QUEUE } from './link-queue.js';
+import { MessageSlots, RECEIVE_SLOTS } from './message-slots.js';
+import type { MtuCode } from '../verbs-provider.js';
+
+/** One way out of this host: a port of an opened device, with one of its GIDs. */
+export interface LinkPath {
+  readonly context: VerbsContext;
+  readonly pd: ProtectionDomain;
+  readonly port: number;
+  readonly gid: VerbsGid;
+  readonly mtu: MtuCode;
+}
+
+/** Completions that fit: every send and every receive of the links that share the queue. */
+export const COMPLETION_ENTRIES = 3 * (SEND_QUEUE + RECEIVE_SLOTS);
+
+/** 0.04 ms, in the code of the specification. */
+const MIN_RNR_TIMER = 5;
+/** 4.096 us << 15 = 134 ms; with the retries a dead path shows after about a second. */
+const ACK_TIMEOUT = 15;
+const RETRIES = 7;
+
+export async function createEntry(link: Link, path: LinkPath, device: DeviceQueue, longMessages: boolean): Promise<LinkEntry> {
+  const { pd } = path;
+  const slots = await MessageSlots.allocate(pd, longMessages);
+  try {
+    const options = { sendQueue: device.queue, receiveQueue: device.queue, maxSend: SEND_QUEUE, maxReceive: RECEIVE_SLOTS, maxInline: 0 };
+    const pair = await pd.createQueuePair(options);
+    try {
+      await pair.toInit({ port: path.port, pkeyIndex: 0, remoteWrite: true });
+      const queue = new LinkQueue(pair, pd, slots);
+      // Before RTR: nothing can arrive that finds no receive.
+      queue.postAllReceives();
+      const entry = { link, queue, device, closing: false };
+      device.entries.set(pair.number, entry);
+      return entry;
+    } catch (error) {
+      await pair.destroy();
+      throw error;
+    }
+  } catch (error) {
+    await slots.release();
+    throw error;
+  }
+}
+
+export function connectEntry({ link, queue }: LinkEntry, path: LinkPath): Promise<void> {
+  const { peer } = link;
+  if (peer === undefined) throw new Error('a link is connected to nobody');
+  return queue.pair.toRtr({
+    pathMtu: Math.min(path.mtu, peer.mtu) as MtuCode,
+    destQpNumber: peer.qpNumber,
+    rqPsn: peer.psn,
+    maxDestRdAtomic: 1,
+    minRnrTimer: MIN_RNR_TIMER,
+    port: path.port,
+    sgidIndex: path.gid.index,
+    dgid: peer.gid,
+    hopLimit: link.direct ? 1 : 64,
+    trafficClass: 0,
+  });
+}
+
+export function activateEntry({ link, queue }: LinkEntry): Promise<void> {
+  const { psn } = link.own as LinkEnd;
+  return queue.pair.toRts({ sqPsn: psn, timeout: ACK_TIMEOUT, retryCount: RETRIES, rnrRetry: 7, maxRdAtomic: 1 });
+}
+
+/** After `toError` and a last poll. */
+export async function destroyEntry({ queue, device }: LinkEntry): Promise<void> {
+  await queue.pair.destroy();
+  device.entries.delete(queue.pair.number);
+  await queue.slots.release();
+}

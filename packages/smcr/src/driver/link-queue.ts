@@ -1,0 +1,144 @@
+// link-queue.ts - one link's queue pair at work: posting messages and writes, keeping receives posted, telling what completed.
+//
+// Send slots are what bounds it: each message has one until its completion, and brings up to three unsignaled writes in front of it.
+// So the send queue can never overflow, and a completion says that the writes before it are done, too. Per message nothing is
+// allocated.
+
+import { CDC_LENGTH, writeCdc } from '../cdc/index.js';
+import { MAX_WRITES, type Transmission } from '../connection/index.js';
+import type { Member } from '../group/index.js';
+import { OPCODE, type ProtectionDomain, type QueuePair, RECEIVE_WR, SEND_FLAG, SEND_WR } from '../verbs-provider.js';
+import { type Base, baseOf, putAddress, putSend } from './addresses.js';
+import { LONG_SLOT, type MessageSlots, RECEIVE_SLOTS, SEND_SLOTS, SHORT_MESSAGE } from './message-slots.js';
+
+/** Every message with its writes, and the long slot. */
+export const SEND_QUEUE = (SEND_SLOTS + 1) * (MAX_WRITES + 1);
+
+/** Where a connection's bytes are on this link, here and at the peer. */
+export interface Binding {
+  readonly local: Base;
+  readonly remote: Base;
+}
+
+const RECEIVE_ID = 0x80000000;
+
+/** Is it the completion of a receive? Its number, or -1. */
+export function receiveSlot(id: number): number {
+  return id >= RECEIVE_ID ? id - RECEIVE_ID : -1;
+}
+
+export class LinkQueue {
+  readonly pair: QueuePair;
+  readonly pd: ProtectionDomain;
+  readonly slots: MessageSlots;
+  readonly #sendBase: Base;
+  readonly #receiveBase: Base;
+  readonly #requests = new Uint32Array((MAX_WRITES + 1) * SEND_WR.words);
+  readonly #receives = new Uint32Array(RECEIVE_SLOTS * RECEIVE_WR.words);
+  #toPost = 0;
+  #nextSlot = 0;
+  #used = 0;
+  #longUsed = false;
+  /** Whose message a slot has; undefined: LLC, or free. */
+  readonly #owners: (Member | undefined)[] = Array.from({ length: SEND_SLOTS + 1 }, () => undefined);
+  /** Messages waiting for a slot: LLC, in order. */
+  readonly #backlog: Uint8Array[] = [];
+
+  constructor(pair: QueuePair, pd: ProtectionDomain, slots: MessageSlots) {
+    this.pair = pair;
+    this.pd = pd;
+    this.slots = slots;
+    this.#sendBase = baseOf(slots.send.address, slots.send.lkey);
+    this.#receiveBase = baseOf(slots.receive.address, slots.receive.lkey);
+  }
+
+  /** A short slot is free, and no LLC message waits for it. */
+  get hasSlot(): boolean {
+    return this.#used < SEND_SLOTS && this.#backlog.length === 0;
+  }
+
+  /** Nothing is posted or waits. */
+  get isIdle(): boolean {
+    return this.#used === 0 && !this.#longUsed && this.#backlog.length === 0;
+  }
+
+  /** In state INIT or later. */
+  postAllReceives(): void {
+    for (let slot = 0; slot < RECEIVE_SLOTS; slot++) this.received(slot);
+    this.postReceives();
+  }
+
+  /** A receive slot was looked at; it is posted again by {@link postReceives}. */
+  received(slot: number): void {
+    const at = this.#toPost++ * RECEIVE_WR.words;
+    const words = this.#receives;
+    words[at + RECEIVE_WR.id] = RECEIVE_ID + slot;
+    words[at + RECEIVE_WR.lkey] = this.#receiveBase.key;
+    putAddress(words, at + RECEIVE_WR.localLow, this.#receiveBase, slot * this.slots.receiveLength);
+    words[at + RECEIVE_WR.length] = this.slots.receiveLength;
+  }
+
+  postReceives(): void {
+    if (this.#toPost === 0) return;
+    const count = this.#toPost;
+    this.#toPost = 0;
+    this.pair.postReceive(this.#receives, count);
+  }
+
+  /** Posts what a connection transmits; there is a slot. */
+  post(member: Member, out: Transmission, { local, remote }: Binding): void {
+    const slot = this.#takeSlot();
+    const words = this.#requests;
+    const { writes } = out;
+    for (let i = 0; i < out.writeCount; i++) {
+      const from = writes[3 * i] as number;
+      const to = writes[3 * i + 1] as number;
+      putSend(words, i, slot, OPCODE.rdmaWrite, 0, local, from, writes[3 * i + 2] as number, remote, to);
+    }
+    writeCdc(this.slots.send.bytes, this.slots.sendAt(slot), out.message);
+    this.#owners[slot] = member;
+    this.#postSend(slot, CDC_LENGTH, out.writeCount);
+  }
+
+  /** Sends an LLC message, now or when a slot is free. */
+  send(message: Uint8Array): void {
+    this.#backlog.push(message);
+    this.#sendBacklog();
+  }
+
+  /** The message of this slot is done. Returns whose CDC it was. */
+  sent(slot: number): Member | undefined {
+    const owner = this.#owners[slot];
+    this.#owners[slot] = undefined;
+    if (slot === LONG_SLOT) this.#longUsed = false;
+    else this.#used--;
+    this.#sendBacklog();
+    return owner;
+  }
+
+  #sendBacklog(): void {
+    for (let message = this.#backlog[0]; message !== undefined; message = this.#backlog[0]) {
+      const long = message.length > SHORT_MESSAGE;
+      if (long ? this.#longUsed : this.#used === SEND_SLOTS) return;
+      this.#backlog.shift();
+      const slot = long ? LONG_SLOT : this.#takeSlot();
+      if (long) this.#longUsed = true;
+      this.slots.send.bytes.set(message, this.slots.sendAt(slot));
+      this.#postSend(slot, message.length, 0);
+    }
+  }
+
+  #postSend(slot: number, length: number, before: number): void {
+    const flags = SEND_FLAG.signaled | SEND_FLAG.solicited;
+    putSend(this.#requests, before, slot, OPCODE.send, flags, this.#sendBase, this.slots.sendAt(slot), length);
+    this.pair.postSend(this.#requests, before + 1);
+  }
+
+  /** Slots get free in the order they were taken: one queue pair completes in order. */
+  #takeSlot(): number {
+    const slot = this.#nextSlot;
+    this.#nextSlot = (slot + 1) % SEND_SLOTS;
+    this.#used++;
+    return slot;
+  }
+}

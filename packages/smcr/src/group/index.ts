@@ -1,0 +1,9 @@
+// index.ts - link groups: links, RMBs, LLC exchanges, failover.
+
+export { FIRST_CONTACT_FAILURE } from './first-contact.js';
+export { Link, type LinkEnd, TEST_LINK_TIME } from './link.js';
+export { type GroupState, IDLE_TIME, LinkGroup, type LinkGroupOptions } from './link-group.js';
+export { LLC_WAIT } from './llc-flows.js';
+export type { LinkGroupPort, Member } from './port.js';
+export { type Element, type Rkey, Rmb } from './rmbs.js';
+export type { Rtoken } from './rtokens.js';
