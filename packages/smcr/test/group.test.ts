@@ -1,0 +1,198 @@
+// group.test.ts - link groups over simulated RDMA: first contact, more connections, data, close, the end.
+
+import { CONN_STATE } from '@smcjs/core/backend';
+import { describe, expect, it } from 'vitest';
+import { Transfer, World } from './simulated/peers.js';
+
+const K = 1024;
+const both = { devices: 1 };
+
+describe('two peers', () => {
+  it('establish a link and move bytes both ways, and release everything', async () => {
+    const world = new World({ seed: 1 }, both);
+    const ends = await world.firstContact();
+    expect(ends).toBeDefined();
+    const [a, b] = ends as NonNullable<typeof ends>;
+    const transfers = [new Transfer(a, b, 1, 300 * K), new Transfer(b, a, 2, 200 * K)];
+    for (const transfer of transfers) transfer.pump();
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfer');
+    a.setState(CONN_STATE.closed);
+    b.setState(CONN_STATE.closed);
+    await world.time.until(() => world.peers.every(({ removed }) => removed === 1), 10_000, 'the close');
+    await world.finish();
+    expect(world.peers.map(({ memoryRegistered, contexts }) => [memoryRegistered, contexts.map(({ pairs }) => pairs.size)])).toEqual([
+      [0, [0]],
+      [0, [0]],
+    ]);
+    expect(world.peers.flatMap(({ contexts }) => contexts.flatMap(({ queues }) => queues.map(({ overrun }) => overrun)))).not.toContain(
+      true,
+    );
+  });
+
+  it.each([1, 2] as const)('have a second link if they agreed on two, version %i', async (version) => {
+    const world = new World({ seed: 2 }, { devices: 2, maxLinks: 2, version });
+    expect(await world.firstContact()).toBeDefined();
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    const gids = world.peers.map(({ group }) => group.links.map(({ own }) => Buffer.from(own?.gid ?? []).toString('hex')));
+    for (const own of gids) expect(new Set(own).size).toBe(2);
+  });
+
+  it('with a second device at one end only, have a link that is asymmetric there', async () => {
+    const world = new World({ seed: 2 }, { devices: 1, maxLinks: 2 }, { devices: 2, maxLinks: 2 });
+    expect(await world.firstContact()).toBeDefined();
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+  });
+
+  it('with one device each, have one link: the client rejects a second one between the same ends', async () => {
+    const world = new World({ seed: 2 }, { devices: 1, maxLinks: 2 });
+    expect(await world.firstContact()).toBeDefined();
+    await world.time.pass(10_000);
+    expect(world.peers.map((peer) => [peer.activeLinks(), peer.group.links.length, peer.group.flows.running])).toEqual([
+      [1, 1, undefined],
+      [1, 1, undefined],
+    ]);
+  });
+
+  it('use one link group for up to the agreed number of connections, with few RMBs', { timeout: 60_000 }, async () => {
+    const world = new World({ seed: 5 }, { maxConns: 40 });
+    const pairs = [await world.firstContact()];
+    while (world.server.group.hasRoom) pairs.push(await world.connect());
+    expect(pairs).toHaveLength(40);
+    expect(world.peers.map(({ group }) => group.elements.rmbs.all.map(({ elements }) => elements))).toEqual([
+      [1, 4, 16, 64],
+      [1, 4, 16, 64],
+    ]);
+    expect(world.peers.map(({ group }) => group.rtokens.size)).toEqual([4, 4]);
+    const transfers = pairs.flatMap((ends, i) => {
+      const [a, b] = ends as NonNullable<typeof ends>;
+      return [new Transfer(a, b, i, 20 * K), new Transfer(b, a, 1000 + i, 20 * K)];
+    });
+    for (const transfer of transfers) transfer.pump();
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfers');
+  });
+
+  it('use an element again only when both have closed', async () => {
+    const world = new World({ seed: 6 });
+    const [a, b] = (await world.firstContact()) ?? [];
+    const rmb = a?.member.element.rmb;
+    a?.setState(CONN_STATE.closed);
+    await world.time.pass(100);
+    expect([a?.state, rmb?.used]).toEqual(['peerCloseWait1', 1]);
+    b?.setState(CONN_STATE.closed);
+    await world.time.pass(100);
+    expect([a?.state, rmb?.used]).toEqual(['closed', 0]);
+    const [again] = await world.connect();
+    expect(again.member.element).toEqual({ rmb, index: 1 });
+  });
+
+  it.each([1, 20, 100])('lose nothing when %i of 1000 packets get lost', async (loss) => {
+    const world = new World({ seed: loss, loss });
+    const ends = await world.firstContact();
+    const [a, b] = ends as NonNullable<typeof ends>;
+    const transfers = [new Transfer(a, b, 1, 100 * K), new Transfer(b, a, 2, 100 * K)];
+    for (const transfer of transfers) transfer.pump();
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfer');
+  });
+
+  it('bear completions that come late, and receivers that have nothing posted for a while', async () => {
+    const world = new World({ seed: 9 });
+    for (const peer of world.peers) for (const context of peer.contexts) context.completionDelay = 3;
+    const pairs = [await world.firstContact()];
+    for (let i = 0; i < 9; i++) pairs.push(await world.connect());
+    // 10 connections with 16 slots between them, 48 receives: small messages find them all used.
+    const transfers = pairs.map((ends, i) => new Transfer(...(ends as NonNullable<typeof ends>), i, 50 * K));
+    for (const transfer of transfers) transfer.pump();
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfers');
+  });
+});
+
+describe('a first contact', () => {
+  it('without CONFIRM LINK is declined by both with its code', async () => {
+    const world = new World({ seed: 1 });
+    const ends = await world.firstContact(16384, (step) => step === 'confirm' && world.fabric.cut(world.server.gid(0)));
+    expect(ends).toBeUndefined();
+    await world.time.pass(5000);
+    expect(world.peers.map(({ failed }) => failed)).toEqual([0x02010000, 0x02010000]);
+    await world.run(Promise.all(world.peers.map(({ driver }) => driver.finished())));
+    expect(world.peers.map(({ memoryRegistered }) => memoryRegistered)).toEqual([0, 0]);
+  });
+
+  it('on a device that is gone is declined at once', async () => {
+    const world = new World({ seed: 1 });
+    await world.run(Promise.all(world.peers.map((peer) => peer.open())));
+    for (const context of world.server.contexts) context.broken = true;
+    world.server.group.start(world.time.now());
+    await world.time.until(() => world.server.failed !== undefined, 1000, 'the failure');
+    expect(world.server.failed).toBe(0x03030002);
+  });
+});
+
+describe('an idle link', () => {
+  it('is tested after 30 s and lives', async () => {
+    const world = new World({ seed: 1 });
+    await world.firstContact();
+    const before = world.fabric.requests;
+    await world.time.pass(29_000);
+    expect(world.fabric.requests).toBe(before);
+    await world.time.pass(100_000);
+    expect(world.fabric.requests).toBeGreaterThan(before);
+    expect(world.peers.map((peer) => peer.activeLinks())).toEqual([1, 1]);
+  });
+
+  it('whose peer is gone is given up by TEST LINK', async () => {
+    const world = new World({ seed: 1 });
+    const ends = await world.firstContact();
+    // The process is dead, its adapter still answers: nothing but TEST LINK shows it.
+    world.server.driver.group.receivedLlc = () => undefined;
+    await world.time.pass(31_500);
+    expect(world.client.ended).toBeUndefined();
+    await world.time.pass(2000);
+    expect(world.client.ended).toBe(0x00010000);
+    expect(ends?.[0].reset).toBe(true);
+  });
+
+  it('that is suspected is tested at once', async () => {
+    const world = new World({ seed: 1 });
+    await world.firstContact();
+    const before = world.fabric.requests;
+    world.client.group.links[0]?.suspect(world.time.now());
+    await world.time.pass(1000);
+    expect(world.fabric.requests).toBe(before + 2);
+  });
+});
+
+describe('a link group', () => {
+  it('without connections is ended by the server after 600 s', async () => {
+    const world = new World({ seed: 1 });
+    const [a, b] = (await world.firstContact()) ?? [];
+    a?.setState(CONN_STATE.closed);
+    b?.setState(CONN_STATE.closed);
+    await world.time.pass(599_000);
+    expect(world.peers.map(({ ended }) => ended)).toEqual([undefined, undefined]);
+    await world.time.pass(2000);
+    expect(world.peers.map(({ ended }) => ended)).toEqual([0x00030000, 0x00030000]);
+  });
+
+  it('is ended by an LLC message that is none', async () => {
+    const world = new World({ seed: 1 });
+    const ends = await world.firstContact();
+    const [link] = world.client.group.links;
+    world.client.driver.send(link as NonNullable<typeof link>, Buffer.from(`25${'ff'.repeat(43)}`, 'hex'));
+    await world.time.pass(1000);
+    expect(world.peers.map(({ ended }) => ended)).toEqual([0x00040000, 0x00040000]);
+    expect(ends?.every((end) => end.reset)).toBe(true);
+  });
+
+  it.each<[string, 1 | 2, string, boolean]>([
+    ['10 in its high bits is ignored', 1, '8a', false],
+    ['00 in its high bits ends a group of version 1', 1, '0a', true],
+    ['a number Linux does not know either is ignored in version 2', 2, '2b', false],
+  ])('that gets an unknown message with %s', async (_name, version, code, over) => {
+    const world = new World({ seed: 1 }, { version });
+    await world.firstContact();
+    const [link] = world.client.group.links;
+    world.client.driver.send(link as NonNullable<typeof link>, Buffer.from(`${code}2c${'00'.repeat(42)}`, 'hex'));
+    await world.time.pass(1000);
+    expect(world.server.ended !== undefined).toBe(over);
+  });
+});

@@ -1,0 +1,46 @@
+// completion-queue.ts - a simulated completion queue with its channel.
+
+import { COMPLETION, type CompletionQueue } from '../../src/verbs-provider.js';
+import type { VirtualTime } from './virtual-time.js';
+
+export class SimulatedQueue implements CompletionQueue {
+  readonly entries: number;
+  onEvent: (() => void) | undefined;
+  readonly #time: VirtualTime;
+  #completions: number[][] = [];
+  #armed = false;
+  overrun = false;
+
+  constructor(time: VirtualTime, entries: number) {
+    this.#time = time;
+    this.entries = entries;
+  }
+
+  add(record: number[]): void {
+    if (this.#completions.length === this.entries) this.overrun = true;
+    this.#completions.push(record);
+    if (!this.#armed) return;
+    this.#armed = false;
+    this.#time.after(0, () => this.onEvent?.());
+  }
+
+  /** The queue pair is destroyed. */
+  forget(qpNumber: number): void {
+    this.#completions = this.#completions.filter((record) => record[COMPLETION.qpNumber] !== qpNumber);
+  }
+
+  poll(completions: Uint32Array): number {
+    const count = Math.min(this.#completions.length, completions.length / COMPLETION.words);
+    for (const [i, record] of this.#completions.splice(0, count).entries()) completions.set(record, i * COMPLETION.words);
+    return count;
+  }
+
+  arm(): void {
+    this.#armed = true;
+  }
+
+  async destroy(): Promise<void> {
+    this.onEvent = undefined;
+    this.#armed = false;
+  }
+}

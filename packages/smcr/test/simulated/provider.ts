@@ -1,0 +1,153 @@
+// provider.ts - a VerbsProvider without hardware: hosts on a simulated fabric, in virtual time.
+
+import type {
+  AsyncEvent,
+  CompletionQueue,
+  DeviceLimits,
+  MemoryRegion,
+  MemoryRegistration,
+  ProtectionDomain,
+  QueuePair,
+  QueuePairOptions,
+  VerbsContext,
+  VerbsDevice,
+  VerbsPort,
+  VerbsProvider,
+} from '../../src/verbs-provider.js';
+import { SimulatedQueue } from './completion-queue.js';
+import type { Fabric } from './fabric.js';
+import { HostMemory, systemError } from './memory.js';
+import { SimulatedPair } from './queue-pair.js';
+
+const LIMITS: DeviceLimits = {
+  maxQueuePairs: 1024,
+  maxWorkRequests: 4096,
+  maxCompletionEntries: 65536,
+  maxMemoryRegions: 65536,
+  maxMemoryRegionBytes: 1 << 30,
+};
+
+/** IPv4-mapped GID of host 10.0.`device`.`host`. */
+export const gidOf = (host: number, device: number): Uint8Array =>
+  Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, device, host);
+
+export class SimulatedContext implements VerbsContext {
+  readonly device: VerbsDevice;
+  readonly limits = LIMITS;
+  readonly portCount = 1;
+  readonly fabric: Fabric;
+  readonly memory: HostMemory;
+  readonly pairs = new Set<SimulatedPair>();
+  readonly queues: SimulatedQueue[] = [];
+  onAsyncEvent: ((event: AsyncEvent) => void) | undefined;
+  /** Milliseconds a control verb takes. */
+  controlTime = 0.05;
+  /** Control verbs fail from now on: the device is gone. */
+  broken = false;
+  /** Milliseconds from an execution to its completion, at most. */
+  completionDelay = 0;
+  readonly #gid: Uint8Array;
+
+  constructor(device: VerbsDevice, fabric: Fabric, memory: HostMemory, gid: Uint8Array) {
+    this.device = device;
+    this.fabric = fabric;
+    this.memory = memory;
+    this.#gid = gid;
+  }
+
+  gidOf(port: number): Uint8Array {
+    if (port !== 1) throw systemError('EINVAL', 'ibv_query_gid');
+    return this.#gid;
+  }
+
+  async control(): Promise<void> {
+    await this.fabric.time.promise(this.controlTime);
+    if (this.broken) throw systemError('EIO', 'ibv_modify_qp');
+  }
+
+  /** A completion comes into its queue, perhaps late, never before an earlier one. */
+  #lastCompletion = 0;
+  complete(queue: SimulatedQueue, record: number[]): void {
+    if (this.completionDelay === 0) return queue.add(record);
+    const { time, random } = this.fabric;
+    const at = Math.max(time.now() + (this.completionDelay * random.integer(0, 100)) / 100, this.#lastCompletion);
+    this.#lastCompletion = at;
+    time.after(at - time.now(), () => queue.add(record));
+  }
+
+  async queryPort(number: number): Promise<VerbsPort> {
+    await this.control();
+    const gid = { index: 1, gid: this.gidOf(number), type: 'rocev2' as const, networkInterface: 'sim', mac: new Uint8Array(6) };
+    return { number, state: 'active', linkLayer: 'ethernet', activeMtu: 3, gids: [gid] };
+  }
+
+  async allocatePd(): Promise<ProtectionDomain> {
+    await this.control();
+    return new SimulatedDomain(this);
+  }
+
+  async createCompletionQueue(entries: number): Promise<CompletionQueue> {
+    await this.control();
+    const queue = new SimulatedQueue(this.fabric.time, entries);
+    this.queues.push(queue);
+    return queue;
+  }
+
+  async close(): Promise<void> {
+    for (const pair of [...this.pairs]) await pair.destroy();
+  }
+}
+
+class SimulatedDomain implements ProtectionDomain {
+  readonly #context: SimulatedContext;
+
+  constructor(context: SimulatedContext) {
+    this.#context = context;
+  }
+
+  async allocateMemory(length: number, { remoteWrite }: { remoteWrite: boolean }): Promise<MemoryRegion> {
+    await this.#context.control();
+    return this.#context.memory.allocate(this, length, remoteWrite);
+  }
+
+  async registerMemory(region: MemoryRegion, { remoteWrite }: { remoteWrite: boolean }): Promise<MemoryRegistration> {
+    await this.#context.control();
+    return this.#context.memory.register(this, region.bytes, remoteWrite);
+  }
+
+  async createQueuePair(options: QueuePairOptions): Promise<QueuePair> {
+    await this.#context.control();
+    const pair = new SimulatedPair(this.#context, this, options, nextNumber++);
+    this.#context.pairs.add(pair);
+    return pair;
+  }
+
+  async release(): Promise<void> {
+    await this.#context.control();
+  }
+}
+
+let nextNumber = 0x11;
+
+/** A host with so many devices of one port each. */
+export class SimulatedProvider implements VerbsProvider {
+  readonly name = 'simulated';
+  readonly contexts: SimulatedContext[];
+
+  constructor(fabric: Fabric, host: number, devices: number) {
+    const memory = new HostMemory(host);
+    this.contexts = Array.from({ length: devices }, (_, i) => {
+      const device: VerbsDevice = { name: `sim${i}`, nodeGuid: `${host}`.padStart(16, '0'), open: async () => context };
+      const context: SimulatedContext = new SimulatedContext(device, fabric, memory, gidOf(host, i));
+      return context;
+    });
+  }
+
+  probe(): undefined {
+    return undefined;
+  }
+
+  async devices(): Promise<readonly VerbsDevice[]> {
+    return this.contexts.map(({ device }) => device);
+  }
+}
