@@ -121,9 +121,37 @@ describe('a first contact', () => {
     const world = new World({ seed: 1 });
     await world.run(Promise.all(world.peers.map((peer) => peer.open())));
     for (const context of world.server.contexts) context.broken = true;
+    world.server.found(world.client.local.peerId, { version: 2, eid: 'TEST', release: 1, maxConns: 16, maxLinks: 1 });
     world.server.group.start(world.time.now());
     await world.time.until(() => world.server.failed !== undefined, 1000, 'the failure');
     expect(world.server.failed).toBe(0x03030002);
+  });
+});
+
+describe('a further contact', () => {
+  it('is for the same peer and device, as long as there is room', async () => {
+    const world = new World({ seed: 1 }, { maxConns: 16 });
+    await world.firstContact();
+    const { client, server } = world;
+    const gid = client.gid(0);
+    expect(server.registry.forProposal(client.local.peerId, gid)).toBe(server.group);
+    expect(server.registry.forProposal(server.local.peerId, gid)).toBeUndefined();
+    expect(server.registry.forProposal(client.local.peerId, client.gid(1))).toBeUndefined();
+    expect(client.registry.forProposal(server.local.peerId, server.gid(0))).toBeUndefined();
+    const qp = server.group.links[0]?.own?.qpNumber as number;
+    expect(client.registry.forAccept(server.local.peerId, server.gid(0), qp)?.group).toBe(client.group);
+    expect(client.registry.forAccept(server.local.peerId, server.gid(0), qp + 1)).toBeUndefined();
+    for (let i = 1; i < 16; i++) await world.connect();
+    expect(server.registry.forProposal(client.local.peerId, gid)).toBeUndefined();
+  });
+
+  it('that the client declines as out of sync ends the group with its connections', async () => {
+    const world = new World({ seed: 1 });
+    const ends = await world.firstContact();
+    world.server.registry.outOfSync(world.server.group);
+    await world.time.pass(1000);
+    expect(ends?.map((end) => end.reset)).toEqual([true, true]);
+    expect(world.peers.map(({ registry }) => registry.size)).toEqual([0, 0]);
   });
 });
 
@@ -143,7 +171,8 @@ describe('an idle link', () => {
     const world = new World({ seed: 1 });
     const ends = await world.firstContact();
     // The process is dead, its adapter still answers: nothing but TEST LINK shows it.
-    world.server.driver.group.receivedLlc = () => undefined;
+    world.server.group.receivedLlc = () => undefined;
+    world.server.group.tick = () => undefined;
     await world.time.pass(31_500);
     expect(world.client.ended).toBeUndefined();
     await world.time.pass(2000);

@@ -1,6 +1,7 @@
 // index.ts - link groups: links, RMBs, LLC exchanges, failover.
 
 export { FIRST_CONTACT_FAILURE } from './first-contact.js';
+export { GroupRegistry, makePeerId } from './group-registry.js';
 export { Link, type LinkEnd, TEST_LINK_TIME } from './link.js';
 export { type GroupState, IDLE_TIME, LinkGroup, type LinkGroupOptions } from './link-group.js';
 export { LLC_WAIT } from './llc-flows.js';

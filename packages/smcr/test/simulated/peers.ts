@@ -1,9 +1,31 @@
-// peers.ts - two peers with link groups on a simulated fabric, and connections between them. What CLC would tell is handed over.
+// peers.ts - two peers with link groups on a simulated fabric, and connections between them, which CLC messages tell of as bytes.
 
-import { CONN_STATE, HEADER_BYTES, initialise, RingConsumer, type RingMemory, RingProducer } from '@smcjs/core/backend';
+import {
+  type ClcAcceptConfirmR,
+  type ClcProposal,
+  CONN_STATE,
+  decode,
+  encode,
+  HEADER_BYTES,
+  initialise,
+  RingConsumer,
+  type RingMemory,
+  RingProducer,
+} from '@smcjs/core/backend';
+import {
+  type Agreement,
+  agreedByAccept,
+  choose,
+  confirmMismatch,
+  elementEndOf,
+  linkEndOf,
+  type LocalTerms,
+  smcrAnswer,
+  smcrProposal,
+} from '../../src/clc/index.js';
 import { NEWS } from '../../src/connection/index.js';
 import { GroupDriver, type LinkPath } from '../../src/driver/index.js';
-import type { Element, Link, Member } from '../../src/group/index.js';
+import { type Element, GroupRegistry, type Link, makePeerId, type Member } from '../../src/group/index.js';
 import type { LlcVersion } from '../../src/llc/index.js';
 import { payload, Verifier } from '../../../../test/support/random.js';
 import { Fabric, type FabricOptions } from './fabric.js';
@@ -20,6 +42,9 @@ export interface PeerOptions {
 export class Peer {
   readonly contexts: readonly SimulatedContext[];
   readonly host: number;
+  readonly registry = new GroupRegistry();
+  readonly local: LocalTerms;
+  agreement: Agreement | undefined;
   driver!: GroupDriver;
   reachable: Link | undefined;
   established = false;
@@ -32,23 +57,41 @@ export class Peer {
     this.host = host;
     this.contexts = new SimulatedProvider(fabric, host, options.devices ?? 1).contexts;
     this.#options = { fabric, role, options };
+    const v1 = { gid: gidOf(host, 0), ipv4: { prefix: Uint8Array.of(10, 0, 0, 0), length: 24 }, ipv6: [] };
+    const mac = Uint8Array.of(2, 0, 0, 0, 0, host);
+    this.local = {
+      peerId: makePeerId(mac, host),
+      gid: gidOf(host, 0),
+      mac,
+      ueids: ['TEST'],
+      maxConns: options.maxConns ?? 255,
+      maxLinks: options.maxLinks ?? 1,
+      ...(options.version === 1 ? { v1 } : {}),
+    };
   }
   readonly #options: { fabric: Fabric; role: 'client' | 'server'; options: PeerOptions };
 
+  /** Opens the devices. */
   async open(): Promise<void> {
-    const { fabric, role, options } = this.#options;
     const paths: LinkPath[] = [];
     for (const context of this.contexts) {
       const port = await context.queryPort(1);
       const gid = { ...(port.gids[0] as LinkPath['gid']) };
       paths.push({ context, pd: await context.allocatePd(), port: 1, gid, mtu: port.activeMtu });
     }
+    this.#paths = paths;
+  }
+  #paths: LinkPath[] = [];
+
+  /** A link group on what was agreed with a peer. */
+  found(peerId: Uint8Array, agreement: Agreement): void {
+    const { fabric, role } = this.#options;
+    const paths = this.#paths;
+    this.agreement = agreement;
     this.driver = new GroupDriver({
       role,
-      version: options.version ?? 2,
-      peerId: new Uint8Array(8),
-      maxConns: options.maxConns ?? 255,
-      maxLinks: options.maxLinks ?? 1,
+      ...agreement,
+      peerId,
       seed: this.host * 1000,
       paths,
       clock: fabric.time,
@@ -62,9 +105,13 @@ export class Peer {
           this.removed++;
           this.ends.delete(member);
         },
-        ended: (reason) => (this.ended = reason),
+        ended: (reason) => {
+          this.ended = reason;
+          this.registry.delete(this.group);
+        },
       },
     });
+    this.registry.add(this.group);
   }
 
   get group() {
@@ -135,6 +182,10 @@ export class SimulatedEnd {
 }
 
 interface Prepared {
+  readonly peer: Peer;
+  readonly link: Link;
+  readonly message: ClcAcceptConfirmR;
+  readonly size: number;
   readonly element: Element;
   readonly token: number;
   readonly buffer: Awaited<ReturnType<GroupDriver['sendBuffer']>>;
@@ -173,71 +224,92 @@ export class World {
     const { client, server } = this;
     await this.run(Promise.all([client.open(), server.open()]));
     const over = () => client.failed !== undefined || server.failed !== undefined;
+    const proposal = this.propose();
+    const agreement = choose(proposal, server.local);
+    if (typeof agreement === 'number') throw new Error(`declined: ${agreement.toString(16)}`);
+    server.found(proposal.peerId, agreement);
     server.group.start(this.time.now());
     await this.time.until(() => server.reachable !== undefined || over(), 10_000, 'the queue pair of the server');
     if (over()) return undefined;
-    const atServer = await this.#prepare(server, size);
+    const atServer = await this.#prepare(server, size, server.reachable as Link, 'accept', true);
+    const accept = atServer.message;
     atStep?.('accept');
-    const serverLink = server.reachable as Link;
-    client.group.start(this.time.now(), serverLink.own);
+    const agreed = agreedByAccept(accept, client.local);
+    if (typeof agreed === 'number') throw new Error(`declined: ${agreed.toString(16)}`);
+    client.found(accept.peerId, agreed);
+    client.group.start(this.time.now(), linkEndOf(accept));
     await this.time.until(() => client.reachable !== undefined || over(), 10_000, 'the queue pair of the client');
     if (over()) return undefined;
-    const atClient = await this.#prepare(client, size);
+    const atClient = await this.#prepare(client, size, client.reachable as Link, 'confirm', true);
+    const mismatch = confirmMismatch(atClient.message, accept);
+    if (mismatch !== undefined) throw new Error(`declined: ${mismatch.toString(16)}`);
     atStep?.('confirm');
-    const clientLink = client.reachable as Link;
-    server.group.confirmed(clientLink.own as NonNullable<Link['own']>, this.time.now());
-    const ends = this.#join(size, [clientLink, atClient], [serverLink, atServer]);
+    server.group.confirmed(linkEndOf(atClient.message), this.time.now());
+    const ends = this.#join(atClient, atServer);
     await this.time.until(() => (client.established && server.established) || over(), 10_000, 'CONFIRM LINK');
     return over() ? undefined : ends;
+  }
+
+  /** What the server reads of the client's Proposal. */
+  propose(): ClcProposal {
+    const proposal = smcrProposal(this.client.local);
+    // Of version 1 only: the other part is left out.
+    const { extension: _, ...first } = proposal;
+    return decode(encode(this.client.local.v1 === undefined ? proposal : { ...first, version: 1, v2: 'none' })) as ClcProposal;
   }
 
   /** Another connection of the established group. */
   async connect(size = 16384): Promise<[SimulatedEnd, SimulatedEnd]> {
     const { client, server } = this;
-    const serverLink = server.group.bestLink as Link;
-    const clientLink = client.group.linkOf(serverLink.own?.qpNumber as number) as Link;
-    const atServer = await this.#prepare(server, size);
-    const atClient = await this.#prepare(client, size);
-    return this.#join(size, [clientLink, atClient], [serverLink, atServer]);
+    const gid = client.group.links[0]?.own?.gid as Uint8Array;
+    const group = server.registry.forProposal(client.local.peerId, gid);
+    if (group === undefined) throw new Error('the server has no group for this peer');
+    const atServer = await this.#prepare(server, size, group.bestLink as Link, 'accept', false);
+    const { peerId, gid: serverGid, qpNumber } = atServer.message;
+    const found = client.registry.forAccept(peerId, serverGid, qpNumber);
+    if (found === undefined) throw new Error('the client has no such link');
+    const atClient = await this.#prepare(client, size, found.link, 'confirm', false);
+    return this.#join(atClient, atServer);
   }
 
-  async #prepare({ driver, group }: Peer, size: number): Promise<Prepared> {
+  async #prepare(peer: Peer, size: number, link: Link, type: 'accept' | 'confirm', firstContact: boolean): Promise<Prepared> {
+    const { driver, group, local } = peer;
     const element = await this.run(
-      new Promise<Element | undefined>((resolve) => {
-        group.elements.take(size, this.time.now(), (it) => {
-          resolve(it);
-        });
-      }),
+      new Promise<Element | undefined>((resolve) => group.elements.take(size, this.time.now(), resolve)),
       60_000,
       'an element',
     );
     if (element === undefined) throw new Error('no element');
-    return { element, token: group.newToken(), buffer: await this.run(driver.sendBuffer(size)) };
+    const token = group.newToken();
+    const agreement = peer.agreement as Agreement;
+    const answer = smcrAnswer(type, { agreement, local, link, element, token, firstContact, hostname: `host${peer.host}` });
+    const message = decode(encode(answer)) as ClcAcceptConfirmR;
+    return { peer, link, element, token, message, size, buffer: await this.run(driver.sendBuffer(size)) };
   }
 
-  #join(size: number, client: [Link, Prepared], server: [Link, Prepared]): [SimulatedEnd, SimulatedEnd] {
-    const join = (peer: Peer, [link, own]: [Link, Prepared], [theirLink, theirs]: [Link, Prepared]): SimulatedEnd => {
-      const { rkey, address } = theirs.element.rmb.rkeys.get(theirLink) as { rkey: number; address: bigint };
-      const rtoken = peer.group.rtoken(link, rkey, address);
+  #join(client: Prepared, server: Prepared): [SimulatedEnd, SimulatedEnd] {
+    const join = ({ peer, link, element, token, buffer, size }: Prepared, { message }: Prepared): SimulatedEnd => {
+      const theirs = elementEndOf(message);
+      const rtoken = peer.group.rtoken(link, theirs.rkey, theirs.address);
       if (rtoken === undefined) throw new Error('no rtoken');
       const header = () => new Int32Array(HEADER_BYTES / 4);
-      const tx: RingMemory = { words: header(), data: own.buffer.region.bytes.subarray(0, size), capacity: size, mirrored: false };
+      const tx: RingMemory = { words: header(), data: buffer.region.bytes.subarray(0, size), capacity: size, mirrored: false };
       const rx: RingMemory = {
         words: header(),
-        data: peer.driver.elementBytes(own.element.rmb, own.element.index),
+        data: peer.driver.elementBytes(element.rmb, element.index),
         capacity: size,
         mirrored: false,
       };
       initialise(tx);
       initialise(rx);
-      const options = { token: own.token, peerToken: theirs.token, tx, rx, peerRmbeSize: size };
-      const member = peer.group.add(options, link, own.element, { rtoken, index: theirs.element.index, size });
-      peer.driver.bind(member, own.buffer);
+      const options = { token, peerToken: theirs.token, tx, rx, peerRmbeSize: theirs.size };
+      const member = peer.group.add(options, link, element, { rtoken, index: theirs.index, size: theirs.size });
+      peer.driver.bind(member, buffer);
       const end = new SimulatedEnd(peer, member, tx, rx);
       peer.ends.set(member, end);
       return end;
     };
-    return [join(this.client, client, server), join(this.server, server, client)];
+    return [join(client, server), join(server, client)];
   }
 
   /** Both ends are done, released and gone; nothing is left over. */
