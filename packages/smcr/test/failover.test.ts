@@ -125,6 +125,18 @@ describe('when a link breaks', () => {
     }
   });
 
+  it('its last receives may show late: the other link waits for them', { timeout: 120_000 }, async () => {
+    for (let n = 1; n <= 40; n++) {
+      const [world, ends] = await twoLinks(n);
+      // Acknowledged by the adapter, seen up to 20 ms later, on the first device only.
+      for (const { contexts } of world.peers) (contexts[0] as (typeof contexts)[0]).completionDelay = 20;
+      const transfers = [new Transfer(...ends, 1, 60 * K), new Transfer(ends[1], ends[0], 2, 40 * K)];
+      breakAt(world, n, ({ client }) => failPairs(client, 0));
+      for (const transfer of transfers) transfer.pump();
+      await world.time.until(() => transfers.every(({ done }) => done), 120_000, `the transfer that broke at ${n}`);
+    }
+  });
+
   it('and the other one, too, both ends are reset and nothing is left over', async () => {
     const [world, ends] = await twoLinks(7);
     const transfer = new Transfer(...ends, 1, 500 * K);

@@ -2,6 +2,7 @@
 
 import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it } from 'vitest';
+import { payload } from '../../../test/support/random.js';
 import { Transfer, World } from './simulated/peers.js';
 
 const K = 1024;
@@ -96,11 +97,32 @@ describe('two peers', () => {
 
   it('bear completions that come late, and receivers that have nothing posted for a while', async () => {
     const world = new World({ seed: 9 });
-    for (const peer of world.peers) for (const context of peer.contexts) context.completionDelay = 3;
+    for (const context of world.server.contexts) context.completionDelay = 3;
     const pairs = [await world.firstContact()];
     for (let i = 0; i < 9; i++) pairs.push(await world.connect());
-    // 10 connections with 16 slots between them, 48 receives: small messages find them all used.
-    const transfers = pairs.map((ends, i) => new Transfer(...(ends as NonNullable<typeof ends>), i, 50 * K));
+    // The server is slow to post its 48 receives again; 10 connections share the 16 send slots of the client.
+    for (let round = 0; round < 100; round++) {
+      pairs.forEach((ends, i) => ends?.[0].write(payload(i, 10, 10 * round)));
+      await world.time.pass(0.01);
+    }
+    expect(world.fabric.notReady).toBeGreaterThan(0);
+    await world.time.until(() => pairs.every((ends) => ends?.[1].rx.available() === 1000), 60_000, 'the last bytes');
+    pairs.forEach((ends, i) => {
+      expect(ends?.[1].read().equals(payload(i, 1000))).toBe(true);
+    });
+  });
+
+  it('open connections from both sides while a link is being added', async () => {
+    const world = new World({ seed: 10, latency: [0.5, 1] }, { devices: 2, maxLinks: 2 });
+    const pairs = [await world.firstContact()];
+    // ADD LINK and CONFIRM RKEY of both sides cross.
+    for (let i = 0; i < 6; i++) pairs.push(await world.connect());
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    for (const { group } of world.peers) {
+      for (const { rtoken } of [...group.members.values()].map(({ peer }) => peer)) expect(rtoken.size).toBe(2);
+    }
+    const transfers = pairs.map((ends, i) => new Transfer(...(ends as NonNullable<typeof ends>), i, 30 * K));
+    world.fabric.cut(world.client.gid(0));
     for (const transfer of transfers) transfer.pump();
     await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfers');
   });

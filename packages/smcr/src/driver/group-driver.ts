@@ -38,6 +38,8 @@ export interface GroupDriverOptions extends Omit<LinkGroupOptions, 'port'> {
 
 /** Timers of a group are in seconds, so it is looked at so often, milliseconds. */
 const TICK = 250;
+/** While a link is taken down. */
+const LOOK_AGAIN = 5;
 
 export class GroupDriver implements LinkGroupPort {
   readonly group: LinkGroup;
@@ -276,7 +278,7 @@ export class GroupDriver implements LinkGroupPort {
   #poll(device: DeviceQueue): void {
     this.#handling++;
     device.poll(this.#onCompletion);
-    for (const { queue } of device.entries.values()) queue.postReceives();
+    for (const { queue, closing } of device.entries.values()) if (!closing) queue.postReceives();
     this.#handling--;
     // Only now: what had arrived on a failed link counts, and what was acknowledged need not be repeated.
     if (this.#handling > 0 || this.#failed.size === 0) return;
@@ -288,6 +290,7 @@ export class GroupDriver implements LinkGroupPort {
   readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
+    if (slot !== -1) entry.queue.completedReceive();
     if (completions[at + COMPLETION.status] !== STATUS.success) {
       if (!entry.closing) this.#failed.add(entry.link);
       return;
@@ -350,22 +353,22 @@ export class GroupDriver implements LinkGroupPort {
 
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {
     entry.closing = true;
-    if (flush) await this.#flushed(entry);
+    if (flush) await this.#until(entry, () => entry.queue.isIdle);
     await entry.queue.pair.toError().catch(ignore);
-    // Receives that completed before count.
-    this.#poll(entry.device);
+    // Receives that completed before count, and some may show only now.
+    await this.#until(entry, () => entry.queue.isFlushed);
     this.#entries.delete(entry.link);
     await destroyEntry(entry).catch(ignore);
   }
 
-  /** What was sent is acknowledged, or it took too long. */
-  #flushed(entry: LinkEntry): Promise<void> {
-    const until = this.now + LLC_WAIT;
+  /** Handles completions until it is so, or it took too long. */
+  #until({ device }: LinkEntry, done: () => boolean): Promise<void> {
+    const end = this.now + LLC_WAIT;
     return new Promise((resolve) => {
       const look = (): void => {
-        this.#poll(entry.device);
-        if (entry.queue.isIdle || this.now >= until) resolve();
-        else this.#clock.after(5, look);
+        this.#poll(device);
+        if (done() || this.now >= end) resolve();
+        else this.#clock.after(LOOK_AGAIN, look);
       };
       look();
     });

@@ -36,6 +36,7 @@ export class LinkQueue {
   readonly #requests = new Uint32Array((MAX_WRITES + 1) * SEND_WR.words);
   readonly #receives = new Uint32Array(RECEIVE_SLOTS * RECEIVE_WR.words);
   #toPost = 0;
+  #posted = 0;
   #nextSlot = 0;
   #used = 0;
   #longUsed = false;
@@ -62,6 +63,11 @@ export class LinkQueue {
     return this.#used === 0 && !this.#longUsed && this.#backlog.length === 0;
   }
 
+  /** After ERROR: every receive that completed before has been seen, for those that were flushed come behind them. */
+  get isFlushed(): boolean {
+    return this.#posted === 0;
+  }
+
   /** In state INIT or later. */
   postAllReceives(): void {
     for (let slot = 0; slot < RECEIVE_SLOTS; slot++) this.received(slot);
@@ -82,7 +88,13 @@ export class LinkQueue {
     if (this.#toPost === 0) return;
     const count = this.#toPost;
     this.#toPost = 0;
+    this.#posted += count;
     this.pair.postReceive(this.#receives, count);
+  }
+
+  /** A receive completed, with a message or flushed. */
+  completedReceive(): void {
+    this.#posted--;
   }
 
   /** Posts what a connection transmits; there is a slot. */

@@ -10,6 +10,7 @@ import { DELETE_REASON, decodeLlc, encodeLlc, type LlcMessage, type LlcVersion }
 import { dispatch } from './dispatch.js';
 import { ElementSupply } from './elements.js';
 import { firstContact } from './first-contact.js';
+import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
 import { linkDown } from './link-down.js';
 import { LlcFlows } from './llc-flows.js';
@@ -64,6 +65,7 @@ export class LinkGroup {
   /** What a CONFIRM RKEY CONTINUE goes on with. */
   lastConfirmed: Rtoken | undefined;
 
+  readonly #held = new HeldMessages();
   #expectation: Expectation | undefined;
   /** Steps of links that the port is asked for: what happens then. */
   readonly #steps = new Map<Link, (done: boolean) => void>();
@@ -173,8 +175,11 @@ export class LinkGroup {
     link.heard(now);
     const member = this.members.get(message.token);
     if (member === undefined) return;
-    if (member.connection.suspectsGap(message)) this.port.drain(link);
-    this.#tell(member, member.connection.receive(message));
+    const { connection } = member;
+    if (connection.suspectsGap(message)) this.port.drain(link);
+    if (this.#held.holds(connection, link, message, now)) return;
+    this.#tell(member, connection.receive(message));
+    this.#releaseHeld(member);
   }
 
   /** A receive with anything else: `bytes` is a private copy. */
@@ -209,7 +214,10 @@ export class LinkGroup {
         this.send(link, { type: 'test-link', version: this.version, response: false, userData: new Uint8Array(16) });
       } else if (wanted === 'dead') linkDown(this, link);
     }
-    for (const member of [...this.members.values()]) this.#tell(member, member.connection.tick(now));
+    for (const member of [...this.members.values()]) {
+      this.#releaseHeld(member);
+      this.#tell(member, member.connection.tick(now));
+    }
     if (this.state === 'active' && this.members.size === 0 && this.elements.promised === 0) {
       this.#idleSince ??= now;
       if (now >= this.#idleSince + IDLE_TIME[role]) this.end(DELETE_REASON.programEnded, true);
@@ -315,10 +323,15 @@ export class LinkGroup {
     if (connection.finished) this.#remove(member);
   }
 
+  #releaseHeld(member: Member): void {
+    for (const message of this.#held.release(member.connection, this.now) ?? []) this.#tell(member, member.connection.receive(message));
+  }
+
   #remove(member: Member): void {
     const { connection, element, link } = member;
     if (!this.members.delete(connection.token)) return;
     link.connections--;
+    this.#held.delete(connection);
     this.port.removed(member);
     this.elements.free(element, connection.clean);
     if (this.members.size === 0) this.#idleSince = this.now;

@@ -24,6 +24,8 @@ export class Fabric {
   /** Called before each request is put on the wire, with how many were before it: where a test may break something. */
   onRequest: ((count: number) => void) | undefined;
   requests = 0;
+  /** Messages that found no receive posted. */
+  notReady = 0;
 
   constructor(time: VirtualTime, options: FabricOptions) {
     this.time = time;

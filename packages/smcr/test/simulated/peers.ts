@@ -355,6 +355,7 @@ export class Transfer {
     return this.received === this.total;
   }
 
+  /** Writes all that fits. */
   pump(): void {
     while (this.written < this.total) {
       const length = Math.min(this.total - this.written, 5000);

@@ -247,6 +247,7 @@ export class SimulatedPair implements QueuePair {
   }
 
   #notReady(sequence: number): void {
+    this.#context.fabric.notReady++;
     this.#context.fabric.time.after(RNR_DELAY, () => {
       if (this.state === 'rts' && this.#requests[0]?.sequence === sequence) this.#again();
     });
