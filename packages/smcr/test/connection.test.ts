@@ -116,6 +116,15 @@ describe('the consumer cursor', () => {
     expect(a.connection.pending()).toBe(true);
   });
 
+  it('goes out for a blocked sender when a tenth was read, whatever it has left', () => {
+    const [a] = pair([64 * K, 64 * K]);
+    a.connection.receive(message({ producerOffset: 8 * K, flags: CDC_FLAG.writeBlocked }));
+    a.read(6 * K);
+    expect(a.connection.pending()).toBe(false);
+    a.read(K);
+    expect(a.connection.pending()).toBe(true);
+  });
+
   it('goes out at once when it is asked for', () => {
     const [a] = pair();
     a.connection.receive(message({ flags: CDC_FLAG.cursorUpdateRequested }));
@@ -162,6 +171,28 @@ describe('urgent bytes', () => {
     expect(flags(a)).toEqual([CDC_FLAG.failoverValidation, CDC_FLAG.urgentPresent]);
     settle(a, b);
     expect(b.connection.urgentAt).toBe(10);
+  });
+});
+
+describe('after a failover', () => {
+  it('the peer may have read more than was repeated yet', () => {
+    const [a, b] = pair();
+    a.write(payload(1, 10));
+    a.connection.markUrgent();
+    a.write(payload(1, 5, 10));
+    a.transmit();
+    while (a.flying.length > 0) a.arrive(b);
+    while (b.inbox.length > 0) b.look();
+    b.read();
+    a.failover();
+    // The validation, and up to the urgent byte.
+    a.transmit(2);
+    b.write(payload(2, 1));
+    b.transmit();
+    b.arrive(a);
+    a.look();
+    expect(a.news & NEWS.violation).toBe(0);
+    expect(a.transmit()).toBe(0);
   });
 });
 

@@ -86,6 +86,20 @@ describe('two peers', () => {
     expect(again.member.element).toEqual({ rmb, index: 1 });
   });
 
+  it('never use an element again whose peer did not say that it writes no more: its RMB is taken back', async () => {
+    const world = new World({ seed: 6 });
+    const [a] = (await world.firstContact()) ?? [];
+    const { client, server } = world;
+    // The server's side of the connection hangs; its link lives.
+    server.group.receivedCdc = () => undefined;
+    a?.setState(CONN_STATE.closed);
+    await world.time.pass(59_000);
+    expect([a?.state, a?.member.element.rmb.used]).toEqual(['peerCloseWait1', 1]);
+    expect(server.group.rtokens.size).toBe(1);
+    await world.time.pass(2000);
+    expect([a?.state, client.group.elements.rmbs.all, server.group.rtokens.size]).toEqual(['closed', [], 0]);
+  });
+
   it.each([1, 20, 100])('lose nothing when %i of 1000 packets get lost', async (loss) => {
     const world = new World({ seed: loss, loss });
     const ends = await world.firstContact();
@@ -102,7 +116,7 @@ describe('two peers', () => {
     for (let i = 0; i < 9; i++) pairs.push(await world.connect());
     // The server is slow to post its 48 receives again; 10 connections share the 16 send slots of the client.
     for (let round = 0; round < 100; round++) {
-      pairs.forEach((ends, i) => ends?.[0].write(payload(i, 10, 10 * round)));
+      for (const [i, ends] of pairs.entries()) ends?.[0].write(payload(i, 10, 10 * round));
       await world.time.pass(0.01);
     }
     expect(world.fabric.notReady).toBeGreaterThan(0);

@@ -23,8 +23,8 @@ export class HostMemory {
 
   constructor(start: number) {
     this.#nextKey = start * 0x1000 + 0x11;
-    // So high that offsets carry into the upper half.
-    this.#nextAddress = 0x7f00_ffff_0000n + BigInt(start) * 0x1_0000_0000n;
+    // In the middle of the first region, the send slots of a link, the lower half of an address is used up.
+    this.#nextAddress = 0x7f00_ffff_fe00n + BigInt(start) * 0x1_0000_0000n;
   }
 
   allocate(domain: object, length: number, remoteWrite: boolean): MemoryRegion {
