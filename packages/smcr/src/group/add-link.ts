@@ -13,7 +13,7 @@
 import { type AddLink, DELETE_REASON, type LlcMessage, RKEYS_PER_CONTINUE, type RkeyOnNewLink } from '../llc/index.js';
 import type { MtuCode } from '../verbs-provider.js';
 import { confirmLink } from './confirm-link.js';
-import type { Link } from './link.js';
+import type { Link, LinkEnd } from './link.js';
 import type { LinkGroup } from './link-group.js';
 import { LLC_WAIT } from './llc-flows.js';
 
@@ -35,7 +35,9 @@ export function startAddLink(group: LinkGroup): void {
       if (!created) return fail('quietly');
       group.send(via, addLink(group, via, link, false));
       group.expect('add-link', via, LLC_WAIT, (answer) => {
-        if (answer?.type !== 'add-link' || answer.rejected || !takePeer(link, answer)) return fail('quietly');
+        const peer = answer?.type === 'add-link' && !answer.rejected ? peerEndOf(answer) : undefined;
+        if (answer?.type !== 'add-link' || peer === undefined) return fail('quietly');
+        link.peer = peer;
         learn(group, via, link, answer.extension?.rkeys);
         group.step(link, 'connectLink', (connected) => {
           if (!connected) return fail('told');
@@ -51,12 +53,12 @@ export function startAddLink(group: LinkGroup): void {
 export function acceptAddLink(group: LinkGroup, via: Link, request: AddLink): void {
   if (via.state !== 'active' || group.links.length >= CLIENT_LINKS || request.linkNumber === 0) return reject(group, via, request);
   if (group.links.some(({ number }) => number === request.linkNumber)) return reject(group, via, request);
+  const peer = peerEndOf(request);
+  if (peer === undefined) return reject(group, via, request);
   const link = group.newLink(request.linkNumber);
   const fail = failing(group, link, via);
-  if (!takePeer(link, request)) {
-    group.dropLink(link);
-    return reject(group, via, request);
-  }
+  link.peer = peer;
+  link.direct = request.extension?.direct ?? true;
   const refuse = (): void => {
     group.dropLink(link);
     reject(group, via, request);
@@ -131,12 +133,9 @@ function reject(group: LinkGroup, via: Link, request: AddLink): void {
   group.flows.stop();
 }
 
-/** What the other side says of its end. False when it cannot be. */
-function takePeer(link: Link, { gid, mac, qpNumber, psn, qpMtu, extension }: AddLink): boolean {
-  if (qpMtu < 1 || qpMtu > 5) return false;
-  link.peer = { gid, mac, qpNumber, psn, mtu: qpMtu as MtuCode };
-  link.direct = extension?.direct ?? true;
-  return true;
+/** How the other side's end is reached; undefined when it cannot be. */
+function peerEndOf({ gid, mac, qpNumber, psn, qpMtu }: AddLink): LinkEnd | undefined {
+  return qpMtu < 1 || qpMtu > 5 ? undefined : { gid, mac, qpNumber, psn, mtu: qpMtu as MtuCode };
 }
 
 function addLink(group: LinkGroup, via: Link, link: Link, response: boolean): AddLink {

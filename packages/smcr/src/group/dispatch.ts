@@ -13,9 +13,10 @@ export function dispatch(group: LinkGroup, link: Link, message: LlcMessage | Unk
     if (group.version === 1 && (message.code & 0xc0) === 0) group.end(DELETE_REASON.protocolViolation);
     return;
   }
+  if (message.version !== group.version) return group.end(DELETE_REASON.protocolViolation);
   if (message.type === 'test-link') {
     if (message.response) link.answered(group.now);
-    else group.send(link, { ...message, version: group.version, response: true });
+    else group.send(link, { ...message, response: true });
     return;
   }
   // Requests and answers alike: an exchange that waits for this type on this link takes it.

@@ -37,11 +37,11 @@ export function firstContact(group: LinkGroup, peer: LinkEnd | undefined): void 
 
 function create(group: LinkGroup, link: Link): void {
   group.step(link, 'createLink', (created) => {
-    if (!created) return fail(group, FIRST_CONTACT_FAILURE.noDevice);
+    if (!created) return group.abandon(FIRST_CONTACT_FAILURE.noDevice);
     group.elements.serve();
     if (group.role === 'client') {
       group.step(link, 'connectLink', (connected) => {
-        if (!connected) return fail(group, FIRST_CONTACT_FAILURE.internal);
+        if (!connected) return group.abandon(FIRST_CONTACT_FAILURE.internal);
         group.port.reachable(link);
         awaitRequest(group, link);
       });
@@ -57,13 +57,13 @@ function create(group: LinkGroup, link: Link): void {
 
 function connectAndAsk(group: LinkGroup, link: Link): void {
   group.step(link, 'connectLink', (connected) => {
-    if (!connected) return fail(group, FIRST_CONTACT_FAILURE.internal);
+    if (!connected) return group.abandon(FIRST_CONTACT_FAILURE.internal);
     group.step(link, 'activateLink', (activated) => {
-      if (!activated) return fail(group, FIRST_CONTACT_FAILURE.internal);
+      if (!activated) return group.abandon(FIRST_CONTACT_FAILURE.internal);
       group.send(link, confirmLink(group, link, false));
       group.expect('confirm-link', link, LLC_WAIT, (answer) => {
-        if (answer?.type !== 'confirm-link' || !answer.response) return fail(group, FIRST_CONTACT_FAILURE.confirmLinkTimeout);
-        if (!answer.noEyecatchers) return fail(group, FIRST_CONTACT_FAILURE.eyecatchers);
+        if (answer?.type !== 'confirm-link' || !answer.response) return group.abandon(FIRST_CONTACT_FAILURE.confirmLinkTimeout);
+        if (!answer.noEyecatchers) return group.abandon(FIRST_CONTACT_FAILURE.eyecatchers);
         establish(group, link, answer);
       });
     });
@@ -72,11 +72,11 @@ function connectAndAsk(group: LinkGroup, link: Link): void {
 
 function awaitRequest(group: LinkGroup, link: Link): void {
   group.expect('confirm-link', link, CLIENT_CONFIRM_WAIT, (request) => {
-    if (request?.type !== 'confirm-link' || request.response) return fail(group, FIRST_CONTACT_FAILURE.confirmLinkTimeout);
-    if (!request.noEyecatchers) return fail(group, FIRST_CONTACT_FAILURE.eyecatchers);
+    if (request?.type !== 'confirm-link' || request.response) return group.abandon(FIRST_CONTACT_FAILURE.confirmLinkTimeout);
+    if (!request.noEyecatchers) return group.abandon(FIRST_CONTACT_FAILURE.eyecatchers);
     link.number = request.linkNumber;
     group.step(link, 'activateLink', (activated) => {
-      if (!activated) return fail(group, FIRST_CONTACT_FAILURE.internal);
+      if (!activated) return group.abandon(FIRST_CONTACT_FAILURE.internal);
       group.send(link, confirmLink(group, link, true));
       establish(group, link, request);
     });
@@ -91,14 +91,4 @@ function establish(group: LinkGroup, link: Link, { linkUid }: ConfirmLink): void
   group.port.established();
   group.flows.stop();
   if (group.role === 'server') startAddLink(group);
-}
-
-function fail(group: LinkGroup, diagnosis: number): void {
-  // The expectation may end because the group ended.
-  if (group.state !== 'founding') return;
-  group.state = 'ended';
-  group.flows.clear();
-  for (const link of [...group.links]) group.dropLink(link);
-  group.elements.end();
-  group.port.failed(diagnosis);
 }

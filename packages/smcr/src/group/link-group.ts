@@ -9,7 +9,7 @@ import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
 import { ElementSupply } from './elements.js';
-import { firstContact } from './first-contact.js';
+import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
 import { linkDown } from './link-down.js';
@@ -235,24 +235,36 @@ export class LinkGroup {
 
   /** Ends the group: connections are lost, the peer is told by DELETE LINK, links are destroyed. Idempotent. */
   end(reason: number, orderly = false): void {
+    if (this.state === 'founding') return this.abandon(FIRST_CONTACT_FAILURE.internal);
     if (this.state === 'ended') return;
-    this.state = 'ended';
     const via = this.links.find(({ sendable }) => sendable);
     if (via !== undefined) {
       this.send(via, { type: 'delete-link', version: this.version, response: false, linkNumber: 0, all: true, orderly, reason });
     }
+    this.#over(via);
+    this.port.ended(reason);
+  }
+
+  /** The first contact has failed. */
+  abandon(diagnosis: number): void {
+    if (this.state !== 'founding') return;
+    this.#over(undefined);
+    this.port.failed(diagnosis);
+  }
+
+  /** What was sent on `flushed` still goes out. */
+  #over(flushed: Link | undefined): void {
+    this.state = 'ended';
     // First what waits for its turn, so that nothing new starts when what runs is over.
     this.flows.clear();
     this.resume(undefined);
     this.#steps.clear();
     for (const member of [...this.members.values()]) this.#tell(member, member.connection.lost());
-    for (const link of this.links) {
+    for (const link of this.links.splice(0)) {
       link.state = 'down';
-      this.port.destroyLink(link, link === via);
+      this.port.destroyLink(link, link === flushed);
     }
-    this.links.length = 0;
     this.elements.end();
-    this.port.ended(reason);
   }
 
   // What the exchanges use.
