@@ -226,6 +226,24 @@ describe('an idle link', () => {
   });
 });
 
+describe('a device', () => {
+  it('that tells of an error takes its link down at once, and no other', async () => {
+    const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
+    const ends = (await world.firstContact()) as NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    const { driver, group, contexts } = world.client;
+    const [first, second] = group.links;
+    driver.deviceEvent(contexts[0] as (typeof contexts)[0], { type: 'port-error', port: 2 });
+    driver.deviceEvent(contexts[0] as (typeof contexts)[0], { type: 'qp-fatal', qpNumber: second?.own?.qpNumber as number });
+    expect(group.links).toEqual([first, second]);
+    driver.deviceEvent(contexts[0] as (typeof contexts)[0], { type: 'port-error', port: 1 });
+    expect(group.links).toEqual([second]);
+    const transfer = new Transfer(...ends, 1, 50 * K);
+    transfer.pump();
+    await world.time.until(() => transfer.done, 10_000, 'the transfer');
+  });
+});
+
 describe('a link group', () => {
   it('without connections is ended by the server after 600 s', async () => {
     const world = new World({ seed: 1 });

@@ -15,12 +15,12 @@ import {
   type Rkey,
   type Rmb,
 } from '../group/index.js';
-import { COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
+import { type AsyncEvent, COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
 import { baseOf } from './addresses.js';
 import type { Clock } from './clock.js';
 import { DeviceQueue, type LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
-import { activateEntry, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
+import { activateEntry, choosePath, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
 import { type Binding, receiveSlot } from './link-queue.js';
 import type { SharedMemory } from './shared-memory.js';
 
@@ -98,6 +98,24 @@ export class GroupDriver implements LinkGroupPort {
     this.#memory.bind(member, buffer);
   }
 
+  /** A device told something by itself: what it means for the links of this group. Whoever opened the device passes it on. */
+  deviceEvent(context: VerbsContext, event: AsyncEvent): void {
+    for (const [link, { queue, closing }] of [...this.#entries]) {
+      const path = this.#pathOf.get(link);
+      if (closing || path?.context !== context) continue;
+      const meant =
+        'qpNumber' in event
+          ? event.type !== 'path-migrated' && event.qpNumber === queue.pair.number
+          : event.type === 'device-fatal' || event.type === 'cq-error' || (event.type === 'port-error' && event.port === path.port);
+      if (meant) this.group.linkFailed(link, this.now);
+    }
+  }
+
+  /** The TCP connection beside it ended without a close: is the peer still there? TEST LINK tells, within seconds. */
+  suspect({ link }: Member): void {
+    link.suspect(this.now);
+  }
+
   /** Resolved when every link is down and everything is released. The group has ended. */
   async finished(): Promise<void> {
     while (this.#destroying.size > 0) await Promise.allSettled(this.#destroying);
@@ -109,7 +127,8 @@ export class GroupDriver implements LinkGroupPort {
 
   createLink(link: Link): void {
     this.#try(link, async () => {
-      const path = this.#choosePath(link);
+      const others = this.group.links.filter((it) => it !== link && it.state !== 'down');
+      const path = choosePath(this.#paths, link, others, this.#pathOf);
       if (path === undefined) throw new Error('no path for another link');
       this.#pathOf.set(link, path);
       const device = await this.#device(path);
@@ -240,17 +259,6 @@ export class GroupDriver implements LinkGroupPort {
   /** Runs steps of a link; what fails is the link's failure. */
   #try(link: Link, steps: () => Promise<void>): void {
     steps().catch(() => this.group.linkFailed(link, this.now));
-  }
-
-  /** A device that no link uses, or else the first: then one end of the new link is where another is. */
-  #choosePath(link: Link): LinkPath | undefined {
-    const others = this.group.links.filter((it) => it !== link && it.state !== 'down');
-    const fresh = this.#paths.find((path) => others.every((it) => this.#pathOf.get(it)?.gid !== path.gid));
-    if (fresh !== undefined) return fresh;
-    // The same ends twice protect from nothing (Linux rejects such a link, too).
-    const same = link.peer?.gid;
-    if (same !== undefined && others.some(({ peer }) => peer !== undefined && Buffer.compare(peer.gid, same) === 0)) return undefined;
-    return this.#paths[0];
   }
 
   #device({ context, pd }: LinkPath): Promise<DeviceQueue> {

@@ -1,11 +1,10 @@
 // link-maker.ts - makes and unmakes queue pairs as Linux has them: RC, pkey index 0, remote write, path MTU the smaller of both ends.
 
 import type { Link, LinkEnd } from '../group/index.js';
-import type { ProtectionDomain, VerbsContext, VerbsGid } from '../verbs-provider.js';
+import type { MtuCode, ProtectionDomain, VerbsContext, VerbsGid } from '../verbs-provider.js';
 import type { DeviceQueue, LinkEntry } from './device-queue.js';
 import { LinkQueue, SEND_QUEUE } from './link-queue.js';
 import { MessageSlots, RECEIVE_SLOTS } from './message-slots.js';
-import type { MtuCode } from '../verbs-provider.js';
 
 /** One way out of this host: a port of an opened device, with one of its GIDs. */
 export interface LinkPath {
@@ -24,6 +23,23 @@ const MIN_RNR_TIMER = 5;
 /** 4.096 us << 15 = 134 ms; with the retries a dead path shows after about a second. */
 const ACK_TIMEOUT = 15;
 const RETRIES = 7;
+
+/**
+ * The way for a new link: a device that no other link uses, or else the first, so that one end of the new link is where another is.
+ * Undefined when both would be: the same ends twice protect from nothing (Linux rejects such a link, too).
+ */
+export function choosePath(
+  paths: readonly LinkPath[],
+  link: Link,
+  others: readonly Link[],
+  pathOf: ReadonlyMap<Link, LinkPath>,
+): LinkPath | undefined {
+  const fresh = paths.find((path) => others.every((it) => pathOf.get(it)?.gid !== path.gid));
+  if (fresh !== undefined) return fresh;
+  const theirs = link.peer?.gid;
+  const known = theirs !== undefined && others.some(({ peer }) => peer !== undefined && Buffer.compare(peer.gid, theirs) === 0);
+  return known ? undefined : paths[0];
+}
 
 export async function createEntry(link: Link, path: LinkPath, device: DeviceQueue, longMessages: boolean): Promise<LinkEntry> {
   const { pd } = path;
