@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { payload, Verifier } from '../../../test/support/random.js';
+import { NEWS } from '../src/connection/index.js';
 import { type End, pair, settle } from './connection-pair.js';
 
 const side = fc.nat(1);
@@ -133,6 +134,23 @@ describe('a connection whose links fail', () => {
     expect(a.connection.closing.state).toBe('processAbort');
     expect(b.connection.closing.state).toBe('closed');
     expect(b.connection.clean).toBe(false);
+  });
+
+  it('tells that there is room when the peer has read what was not acknowledged', () => {
+    const [a, b] = pair();
+    a.write(payload(1, 16384));
+    a.transmit();
+    a.arrive(b);
+    b.look();
+    b.read();
+    b.transmit();
+    b.arrive(a);
+    a.look();
+    expect(a.write(payload(1, 1))).toBe(0);
+    a.news = 0;
+    a.failover();
+    expect(a.news).toBe(NEWS.room);
+    expect(a.write(payload(1, 1, 16384))).toBe(1);
   });
 
   it('first sends the validation and then repeats what may be lost, in that order and with new numbers', () => {

@@ -92,7 +92,7 @@ export class End {
   failover(): void {
     this.flying.length = 0;
     this.unacknowledged = 0;
-    this.connection.failover();
+    this.news |= this.connection.failover();
   }
 
   /** Puts as much as fits into the tx ring. */

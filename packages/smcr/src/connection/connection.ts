@@ -193,14 +193,14 @@ export class SmcrConnection {
 
   /**
    * The link is lost and another takes over: nothing of what was posted completes any more. The next transmission is the failover
-   * validation, the one after it repeats what may be lost: bytes, cursors and state.
+   * validation, the one after it repeats what may be lost: bytes, cursors and state. Returns {@link NEWS} bits: what the peer has read
+   * has arrived, acknowledged or not.
    */
-  failover(): void {
+  failover(): number {
+    const before = this.send.acknowledged;
     this.send.rewind();
-    words.store(this.#tx, WORD.consumerCursor, this.send.acknowledged);
-    if (this.closing.state === 'closed' && this.closing.sent === 0) return;
-    this.#validate = true;
-    this.#due = true;
+    if (this.closing.state !== 'closed' || this.closing.sent !== 0) this.#validate = this.#due = true;
+    return this.#acknowledgedSince(before);
   }
 
   /** No link is left. Returns {@link NEWS} bits. */

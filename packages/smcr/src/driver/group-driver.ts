@@ -63,6 +63,8 @@ export class GroupDriver implements LinkGroupPort {
   /** Links that are being taken down. */
   readonly #destroying = new Set<Promise<void>>();
   #handling = 0;
+  /** Queue pairs on their way to ERROR: until they are there connections wait, so that nothing old comes behind what is repeated. */
+  #fences = 0;
   #cancelTick: () => void;
 
   constructor(options: GroupDriverOptions) {
@@ -160,6 +162,7 @@ export class GroupDriver implements LinkGroupPort {
     this.#waiting.delete(link);
     if (entry === undefined || entry.closing) return;
     entry.closing = true;
+    this.#fences++;
     const work = this.#destroy(entry, flush).finally(() => this.#destroying.delete(work));
     this.#destroying.add(work);
   }
@@ -195,6 +198,7 @@ export class GroupDriver implements LinkGroupPort {
     const { link, connection } = member;
     const entry = this.#entries.get(link);
     if (entry === undefined || entry.closing) return;
+    if (this.#fences > 0) return this.#wait(member);
     const { queue } = entry;
     while (queue.hasSlot && connection.pending()) {
       const binding = this.#bindingOf(member, entry);
@@ -335,7 +339,7 @@ export class GroupDriver implements LinkGroupPort {
   /** A slot got free: those who wait have their turn, one message each. */
   #serveWaiting(entry: LinkEntry): void {
     const waiting = this.#waiting.get(entry.link);
-    if (waiting === undefined) return;
+    if (waiting === undefined || this.#fences > 0) return;
     for (const member of waiting) {
       if (!entry.queue.hasSlot) return;
       waiting.delete(member);
@@ -360,9 +364,9 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {
-    entry.closing = true;
     if (flush) await this.#until(entry, () => entry.queue.isIdle);
     await entry.queue.pair.toError().catch(ignore);
+    if (--this.#fences === 0) for (const other of this.#entries.values()) this.#serveWaiting(other);
     // Receives that completed before count, and some may show only now.
     await this.#until(entry, () => entry.queue.isFlushed);
     this.#entries.delete(entry.link);

@@ -68,8 +68,8 @@ function askFor(group: LinkGroup, number: number, reason: number, orderly: boole
 
 /** Takes a link down that still worked. */
 function remove(group: LinkGroup, link: Link): void {
-  if (moveConnections(group, link) === undefined) return group.end(DELETE_REASON.lostPath);
   group.dropLink(link);
+  if (moveConnections(group, link) === undefined) group.end(DELETE_REASON.lostPath);
 }
 
 function respond(group: LinkGroup, via: Link, message: DeleteLink, reason: number): void {

@@ -7,9 +7,8 @@
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
 
-/** Moves the connections of a link to the best other one, which is returned; undefined when there is none. */
+/** Moves the connections of a link that was dropped to the best other one, which is returned; undefined when there is none. */
 export function moveConnections(group: LinkGroup, from: Link): Link | undefined {
-  from.state = 'down';
   const to = group.bestLink;
   if (to === undefined) return undefined;
   for (const member of [...group.members.values()]) {
@@ -18,11 +17,10 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
     to.connections++;
     member.link = to;
     if (member.peer.rtoken.has(to)) {
-      member.connection.failover();
-      group.port.transmit(member);
+      group.tell(member, member.connection.failover());
     } else {
       // The peer never told how to write its RMB on that link.
-      group.lose(member);
+      group.tell(member, member.connection.lost());
     }
   }
   return to;

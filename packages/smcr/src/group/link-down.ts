@@ -14,10 +14,8 @@ export function linkDown(group: LinkGroup, link: Link): void {
     group.dropLink(link);
     return;
   }
-  if (moveConnections(group, link) === undefined) {
-    link.state = 'down';
-    return group.end(DELETE_REASON.lostPath);
-  }
+  // First the queue pair: nothing of what it still has may get out behind what is repeated over the other link.
   group.dropLink(link);
+  if (moveConnections(group, link) === undefined) return group.end(DELETE_REASON.lostPath);
   tellDeleted(group, link.number, DELETE_REASON.lostPath);
 }

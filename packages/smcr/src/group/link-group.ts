@@ -178,7 +178,7 @@ export class LinkGroup {
     const { connection } = member;
     if (connection.suspectsGap(message)) this.port.drain(link);
     if (this.#held.holds(connection, link, message, now)) return;
-    this.#tell(member, connection.receive(message));
+    this.tell(member, connection.receive(message));
     this.#releaseHeld(member);
   }
 
@@ -198,7 +198,7 @@ export class LinkGroup {
 
   /** The oldest CDC message of this connection was acknowledged. */
   completed(member: Member): void {
-    this.#tell(member, member.connection.completed());
+    this.tell(member, member.connection.completed());
   }
 
   /** Time goes by. Call it at {@link deadline}, or more often. */
@@ -216,7 +216,7 @@ export class LinkGroup {
     }
     for (const member of [...this.members.values()]) {
       this.#releaseHeld(member);
-      this.#tell(member, member.connection.tick(now));
+      this.tell(member, member.connection.tick(now));
     }
     if (this.state === 'active' && this.members.size === 0 && this.elements.promised === 0) {
       this.#idleSince ??= now;
@@ -259,7 +259,7 @@ export class LinkGroup {
     this.flows.clear();
     this.resume(undefined);
     this.#steps.clear();
-    for (const member of [...this.members.values()]) this.#tell(member, member.connection.lost());
+    for (const member of [...this.members.values()]) this.tell(member, member.connection.lost());
     for (const link of this.links.splice(0)) {
       link.state = 'down';
       this.port.destroyLink(link, link === flushed);
@@ -315,9 +315,12 @@ export class LinkGroup {
     if (this.#expectation?.link === link) this.resume(undefined);
   }
 
-  /** One connection cannot go on. */
-  lose(member: Member): void {
-    this.#tell(member, member.connection.lost());
+  /** A connection has changed: its owner hears of it, what is pending goes out, and what is finished goes away. */
+  tell(member: Member, news: number): void {
+    const { connection } = member;
+    if (news !== 0) this.port.news(member, news);
+    if (connection.pending()) this.port.transmit(member);
+    if (connection.finished) this.#remove(member);
   }
 
   #advance(link: Link, state: Link['state'], done: boolean): void {
@@ -328,15 +331,8 @@ export class LinkGroup {
     then(done);
   }
 
-  #tell(member: Member, news: number): void {
-    const { connection } = member;
-    if (news !== 0) this.port.news(member, news);
-    if (connection.pending()) this.port.transmit(member);
-    if (connection.finished) this.#remove(member);
-  }
-
   #releaseHeld(member: Member): void {
-    for (const message of this.#held.release(member.connection, this.now) ?? []) this.#tell(member, member.connection.receive(message));
+    for (const message of this.#held.release(member.connection, this.now) ?? []) this.tell(member, member.connection.receive(message));
   }
 
   #remove(member: Member): void {

@@ -28,7 +28,7 @@ export interface LinkGroupPort {
   /** To RTS. Answer: linkActivated or linkFailed. */
   activateLink(link: Link): void;
   /**
-   * To ERROR, and away; with `flush` only when what was sent is acknowledged, or after 2 s. Receives that completed before are still
+   * To ERROR, and away; until it is in ERROR nothing is transmitted on other links either. With `flush` only when what was sent is acknowledged, or after 2 s. Receives that completed before are still
    * given to `receivedCdc`; completions of connections are not told any more. No answer.
    */
   destroyLink(link: Link, flush: boolean): void;
