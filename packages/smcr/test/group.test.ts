@@ -2,6 +2,8 @@
 
 import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it } from 'vitest';
+import { CDC_FLAG, emptyCdc } from '../src/cdc/index.js';
+import type { Link } from '../src/group/index.js';
 import { payload } from '../../../test/support/random.js';
 import { Transfer, World } from './simulated/peers.js';
 
@@ -223,6 +225,37 @@ describe('an idle link', () => {
     world.client.group.links[0]?.suspect(world.time.now());
     await world.time.pass(1000);
     expect(world.fabric.requests).toBe(before + 2);
+  });
+});
+
+describe('a failover validation', () => {
+  it('takes the link down that the peer has left: nothing may land there any more', async () => {
+    const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
+    const ends = (await world.firstContact()) as NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    const { group } = world.server;
+    const [first, second] = group.links as [Link, Link];
+    const { token } = ends[1].member.connection;
+    const validation = { ...emptyCdc(), token, sequence: 0, flags: CDC_FLAG.failoverValidation };
+    group.receivedCdc(second, validation, world.time.now());
+    expect([group.links, first.state, ends[1].member.link, ends[1].member.peerLink]).toEqual([[second], 'down', second, second]);
+    // Another one for the same link changes nothing.
+    group.receivedCdc(second, validation, world.time.now());
+    expect(group.links).toEqual([second]);
+  });
+
+  it('and what it brings wait until the failed queue pair is in ERROR', async () => {
+    const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
+    const [a, b] = (await world.firstContact()) as NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    const { group, contexts } = world.client;
+    for (const context of contexts) context.controlTime = 50;
+    group.linkFailed(group.links[0] as Link, world.time.now());
+    a.write(payload(1, 100));
+    await world.time.pass(45);
+    expect(b.rx.available()).toBe(0);
+    await world.time.pass(10);
+    expect(b.rx.available()).toBe(100);
   });
 });
 

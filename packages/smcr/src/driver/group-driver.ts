@@ -60,8 +60,8 @@ export class GroupDriver implements LinkGroupPort {
   readonly #out = new Transmission();
   /** One per level: handling a message may need those of other links first. */
   readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
-  /** Links that are being taken down. */
-  readonly #destroying = new Set<Promise<void>>();
+  /** What is being made or taken down. */
+  readonly #work = new Set<Promise<void>>();
   #handling = 0;
   /** Queue pairs on their way to ERROR: until they are there connections wait, so that nothing old comes behind what is repeated. */
   #fences = 0;
@@ -120,7 +120,7 @@ export class GroupDriver implements LinkGroupPort {
 
   /** Resolved when every link is down and everything is released. The group has ended. */
   async finished(): Promise<void> {
-    while (this.#destroying.size > 0) await Promise.allSettled(this.#destroying);
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
     await this.#memory.release();
     for (const { queue } of this.#open.splice(0)) await queue.destroy().catch(ignore);
   }
@@ -163,8 +163,7 @@ export class GroupDriver implements LinkGroupPort {
     if (entry === undefined || entry.closing) return;
     entry.closing = true;
     this.#fences++;
-    const work = this.#destroy(entry, flush).finally(() => this.#destroying.delete(work));
-    this.#destroying.add(work);
+    this.#track(this.#destroy(entry, flush));
   }
 
   // LinkGroupPort: memory.
@@ -179,7 +178,7 @@ export class GroupDriver implements LinkGroupPort {
       }
       if (!rmb.deleted) this.group.rmbRegistered(rmb, rkeys, this.now);
     };
-    register().catch(() => this.group.rmbRegistered(rmb, undefined, this.now));
+    this.#track(register().catch(() => this.group.rmbRegistered(rmb, undefined, this.now)));
   }
 
   releaseRmb(rmb: Rmb): void {
@@ -262,7 +261,12 @@ export class GroupDriver implements LinkGroupPort {
 
   /** Runs steps of a link; what fails is the link's failure. */
   #try(link: Link, steps: () => Promise<void>): void {
-    steps().catch(() => this.group.linkFailed(link, this.now));
+    this.#track(steps().catch(() => this.group.linkFailed(link, this.now)));
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
   }
 
   #device({ context, pd }: LinkPath): Promise<DeviceQueue> {

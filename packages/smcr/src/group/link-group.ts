@@ -4,7 +4,7 @@
 // The parts: first-contact.ts, add-link.ts, delete-link.ts, rkey-flows.ts do one exchange each; failover.ts moves connections. They
 // share the state here. One exchange at a time waits for an answer (`expect`); llc-flows.ts says whose turn it is.
 
-import type { CdcMessage } from '../cdc/index.js';
+import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
@@ -12,7 +12,7 @@ import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
-import { linkDown } from './link-down.js';
+import { abandoned, linkDown } from './link-down.js';
 import { LlcFlows } from './llc-flows.js';
 import type { LinkGroupPort, Member } from './port.js';
 import type { Element, Rkey, Rmb } from './rmbs.js';
@@ -132,7 +132,7 @@ export class LinkGroup {
 
   /** A connection with its element and the peer's. */
   add(options: ConnectionOptions, link: Link, element: Element, peer: Member['peer']): Member {
-    const member: Member = { connection: new SmcrConnection(options), link, element, peer };
+    const member: Member = { connection: new SmcrConnection(options), link, peerLink: link, element, peer };
     this.elements.promised--;
     this.members.set(options.token, member);
     link.connections++;
@@ -176,6 +176,7 @@ export class LinkGroup {
     const member = this.members.get(message.token);
     if (member === undefined) return;
     const { connection } = member;
+    if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);
     if (this.#held.holds(connection, link, message, now)) return;
     this.tell(member, connection.receive(message));

@@ -9,8 +9,10 @@ import type { Rtoken } from './rtokens.js';
 /** A connection in its link group. */
 export interface Member {
   readonly connection: SmcrConnection;
-  /** Changes when links fail. */
+  /** Over which we send. Changes when links fail. */
   link: Link;
+  /** Over which the peer sends. */
+  peerLink: Link;
   /** Where the peer writes. */
   readonly element: Element;
   /** Where we write: an RMB of the peer, the index in it from 1, bytes of one element. */

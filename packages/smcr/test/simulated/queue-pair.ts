@@ -25,6 +25,8 @@ import type { SimulatedContext } from './provider.js';
 interface Request {
   readonly words: Uint32Array;
   readonly sequence: number;
+  /** What is on the wire when the pair breaks: nobody reads the memory any more. */
+  bytes?: Buffer | undefined;
 }
 
 const address = (words: Uint32Array, at: number): bigint => (BigInt(words[at + 1] as number) << 32n) | BigInt(words[at] as number);
@@ -133,6 +135,10 @@ export class SimulatedPair implements QueuePair {
   fail(status: number): void {
     if (this.state === 'error' || this.state === 'reset') return;
     this.state = 'error';
+    for (const request of this.#requests) {
+      const source = this.sourceOf(request.words);
+      request.bytes = source === undefined ? undefined : Buffer.from(source);
+    }
     this.#timer?.();
     this.#timer = undefined;
     this.#flush(status);
@@ -177,12 +183,12 @@ export class SimulatedPair implements QueuePair {
   }
 
   /** As responder. */
-  arrived(from: SimulatedPair, { words, sequence }: Request): void {
+  arrived(from: SimulatedPair, { words, sequence, bytes }: Request): void {
     if (this.state !== 'rtr' && this.state !== 'rts') return;
     if (this.#peer?.number !== from.number || from.#sqPsn !== this.#rqPsn) return;
     if (sequence > this.#expected) return;
     if (sequence === this.#expected) {
-      const status = this.#execute(from, words);
+      const status = this.#execute(words, bytes ?? from.sourceOf(words));
       if (status === STATUS.rnrRetryExceeded) {
         this.#reply(from, () => from.#notReady(sequence));
         return;
@@ -204,10 +210,14 @@ export class SimulatedPair implements QueuePair {
     });
   }
 
-  #execute(from: SimulatedPair, words: Uint32Array): number {
-    const length = words[SEND_WR.length] as number;
+  /** The bytes of a request as they are now. */
+  sourceOf(words: Uint32Array): Buffer | undefined {
     const local = address(words, SEND_WR.localLow);
-    const source = from.#context.memory.at(from.domain, words[SEND_WR.lkey] as number, local, length, false);
+    return this.#context.memory.at(this.domain, words[SEND_WR.lkey] as number, local, words[SEND_WR.length] as number, false);
+  }
+
+  #execute(words: Uint32Array, source: Buffer | undefined): number {
+    const length = words[SEND_WR.length] as number;
     if (source === undefined) return STATUS.localProtection;
     if (words[SEND_WR.opcode] === OPCODE.rdmaWrite) {
       const remote = address(words, SEND_WR.remoteLow);
