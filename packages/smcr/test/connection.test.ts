@@ -65,6 +65,53 @@ describe('data', () => {
     expect(b.connection.receiving.sequence).toBe(3);
   });
 
+  it('goes on when sequence numbers and wraps begin again', { timeout: 60_000 }, () => {
+    const [a, b] = pair();
+    let written = 0;
+    for (let i = 0; i < 70_000; i++) {
+      written += a.write(payload(1, 1000, written));
+      a.transmit();
+      a.arrive(b);
+      a.acknowledge();
+      b.look();
+      const bytes = b.read();
+      if (i % 1000 === 0 && !bytes.equals(payload(1, 1000, written - 1000))) throw new Error(`message ${i}`);
+      if (b.transmit() > 0) {
+        b.arrive(a);
+        b.acknowledge();
+        a.look();
+      }
+    }
+    expect(written).toBe(70_000_000);
+    expect(b.connection.receiving.sequence).toBe(70_000 & 0xffff);
+    expect(a.connection.send.cursor.wrap).toBe(Math.floor(70_000_000 / 16384) & 0xffff);
+  });
+
+  it('that does not fit is sent before a close; an abort does not wait for it', () => {
+    const [a, b] = pair();
+    a.write(payload(1, 16 * K));
+    settle(a, b);
+    a.write(payload(1, 100, 16 * K));
+    a.close();
+    settle(a, b);
+    expect([a.connection.closing.state, b.rx.state()]).toEqual(['active', 0]);
+    b.read();
+    settle(a, b);
+    expect([a.connection.closing.state, b.rx.state(), b.read().equals(payload(1, 100, 16 * K))]).toEqual([
+      'peerCloseWait1',
+      CONN_STATE.closed,
+      true,
+    ]);
+
+    const [c, d] = pair();
+    c.write(payload(1, 16 * K));
+    settle(c, d);
+    c.write(payload(1, 100));
+    c.close(true);
+    settle(c, d);
+    expect([c.connection.closing.state, d.rx.state() & CONN_STATE.abnormal]).toEqual(['closed', CONN_STATE.abnormal]);
+  });
+
   it('of an older message is ignored', () => {
     const [a] = pair();
     expect(a.connection.receive(message({ sequence: 2, producerOffset: 10 }))).toBe(NEWS.data);

@@ -299,6 +299,32 @@ describe('a link group', () => {
     expect(ends?.every((end) => end.reset)).toBe(true);
   });
 
+  it('whose peer told a wrong rkey loses the link at the first write, and both ends are reset', async () => {
+    const world = new World({ seed: 1 });
+    const [a, b] = (await world.firstContact()) as NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+    const { link, peer } = a.member;
+    peer.rtoken.set(link, { rkey: 0xdead, address: peer.rtoken.get(link)?.address ?? 0n });
+    a.write(payload(1, 10));
+    await world.time.until(() => a.reset && b.reset, 10_000, 'the reset');
+    expect([b.rx.available(), world.peers.map(({ ended }) => ended)]).toEqual([0, [0x00010000, 0x00010000]]);
+  });
+
+  it('with many RMBs tells them all in ADD LINK, also where that takes long messages and many', { timeout: 60_000 }, async () => {
+    for (const version of [1, 2] as const) {
+      const world = new World({ seed: 4, latency: [0.2, 0.3] }, { devices: 2, maxLinks: 2, version });
+      await world.firstContact();
+      // Elements of different sizes are in different RMBs.
+      for (const size of [16, 32, 64, 128, 256]) for (let i = 0; i < 6; i++) await world.connect(size * K);
+      const [first] = world.client.group.links as [Link];
+      world.client.group.linkFailed(first, world.time.now());
+      await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the link after it');
+      for (const { group } of world.peers) {
+        expect(group.elements.rmbs.all.length).toBeGreaterThan(10);
+        for (const { peer } of group.members.values()) expect(peer.rtoken.size).toBe(2);
+      }
+    }
+  });
+
   it.each<[string, 1 | 2, string, boolean]>([
     ['10 in its high bits is ignored', 1, '8a', false],
     ['00 in its high bits ends a group of version 1', 1, '0a', true],

@@ -333,7 +333,9 @@ export class LinkGroup {
   }
 
   #releaseHeld(member: Member): void {
-    for (const message of this.#held.release(member.connection, this.now) ?? []) this.tell(member, member.connection.receive(message));
+    const messages = this.#held.release(member.connection, this.now);
+    if (messages === undefined) return;
+    for (const message of messages) this.tell(member, member.connection.receive(message));
   }
 
   #remove(member: Member): void {
