@@ -309,6 +309,20 @@ describe('a link group', () => {
     expect([b.rx.available(), world.peers.map(({ ended }) => ended)]).toEqual([0, [0x00010000, 0x00010000]]);
   });
 
+  it('does not keep answers without end for a peer that asks and takes none', async () => {
+    const world = new World({ seed: 1 });
+    await world.firstContact();
+    const { driver, group, contexts } = world.server;
+    for (const pair of contexts[0]?.pairs ?? []) pair.postReceive = (_, count) => count;
+    const test = Buffer.from(`272c00${'00'.repeat(41)}`, 'hex');
+    test.writeUInt16LE(44, 1);
+    for (let i = 0; i < 500 && world.client.ended === undefined; i++) {
+      driver.send(group.links[0] as Link, test);
+      await world.time.pass(0.1);
+    }
+    expect(world.client.ended).toBe(0x00010000);
+  });
+
   it('with many RMBs tells them all in ADD LINK, also where that takes long messages and many', { timeout: 60_000 }, async () => {
     for (const version of [1, 2] as const) {
       const world = new World({ seed: 4, latency: [0.2, 0.3] }, { devices: 2, maxLinks: 2, version });

@@ -190,7 +190,7 @@ export class GroupDriver implements LinkGroupPort {
 
   send(link: Link, message: Uint8Array): void {
     const entry = this.#entries.get(link);
-    if (entry !== undefined && !entry.closing) entry.queue.send(message);
+    if (entry !== undefined && !entry.closing && !entry.queue.send(message)) this.#failed.add(link);
   }
 
   transmit(member: Member): void {

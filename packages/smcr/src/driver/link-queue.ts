@@ -21,6 +21,8 @@ export interface Binding {
 }
 
 const RECEIVE_ID = 0x80000000;
+/** Far more than all exchanges can have underway. */
+const MOST_WAITING = 256;
 
 /** Is it the completion of a receive? Its number, or -1. */
 export function receiveSlot(id: number): number {
@@ -112,10 +114,12 @@ export class LinkQueue {
     this.#postSend(slot, CDC_LENGTH, out.writeCount);
   }
 
-  /** Sends an LLC message, now or when a slot is free. */
-  send(message: Uint8Array): void {
+  /** Sends an LLC message, now or when a slot is free. False when too many wait: the peer takes none, and asks for more. */
+  send(message: Uint8Array): boolean {
+    if (this.#backlog.length === MOST_WAITING) return false;
     this.#backlog.push(message);
     this.#sendBacklog();
+    return true;
   }
 
   /** The message of this slot is done. Returns whose CDC it was. */

@@ -10,8 +10,8 @@ import type { Link } from './link.js';
 
 /** A completion that the adapter owes comes within this, milliseconds. */
 export const GAP_WAIT = 500;
-/** More than a peer can have underway. */
-const MOST = 256;
+/** So many of one connection are kept; with more the wait is over. */
+export const MOST_HELD = 1024;
 
 interface Held {
   readonly link: Link;
@@ -23,7 +23,7 @@ interface Held {
 export class HeldMessages {
   readonly #held = new Map<SmcrConnection, Held>();
 
-  /** Must this message wait? It is copied then. */
+  /** Must this message wait? It is copied then. Call {@link release} afterwards. */
   holds(connection: SmcrConnection, link: Link, message: CdcMessage, now: number): boolean {
     const held = this.#held.get(connection);
     if (held === undefined) {
@@ -32,7 +32,7 @@ export class HeldMessages {
       return true;
     }
     // What the failed link still brings is what is waited for.
-    if (held.link !== link || held.messages.length === MOST) return false;
+    if (held.link !== link) return false;
     held.messages.push({ ...message });
     return true;
   }
@@ -40,7 +40,9 @@ export class HeldMessages {
   /** What waits for nothing any more, in order: the gap is closed, or it is taken for one. Undefined while it waits. */
   release(connection: SmcrConnection, now: number): readonly CdcMessage[] | undefined {
     const held = this.#held.get(connection);
-    if (held === undefined || (now < held.until && connection.suspectsGap(held.messages[0] as CdcMessage))) return undefined;
+    if (held === undefined) return undefined;
+    const waits = now < held.until && held.messages.length <= MOST_HELD;
+    if (waits && connection.suspectsGap(held.messages[0] as CdcMessage)) return undefined;
     this.#held.delete(connection);
     return held.messages;
   }

@@ -178,8 +178,7 @@ export class LinkGroup {
     const { connection } = member;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);
-    if (this.#held.holds(connection, link, message, now)) return;
-    this.tell(member, connection.receive(message));
+    if (!this.#held.holds(connection, link, message, now)) this.tell(member, connection.receive(message));
     this.#releaseHeld(member);
   }
 
