@@ -309,6 +309,24 @@ describe('a link group', () => {
     expect([b.rx.available(), world.peers.map(({ ended }) => ended)]).toEqual([0, [0x00010000, 0x00010000]]);
   });
 
+  it('whose queue pair takes no more requests fails over, or is reset', async () => {
+    for (const devices of [1, 2]) {
+      const world = new World({ seed: 1 }, { devices, maxLinks: devices });
+      const ends = (await world.firstContact()) as NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+      await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === devices), 10_000, 'the links');
+      for (const pair of world.client.contexts[0]?.pairs ?? []) {
+        pair.postSend = () => {
+          throw new Error('ibv_post_send EINVAL');
+        };
+      }
+      const transfer = new Transfer(...ends, 1, 50 * K);
+      transfer.pump();
+      // Where it was the only link, the other side has to find out by TEST LINK.
+      await world.time.until(() => transfer.done || ends.every((end) => end.reset), 60_000, 'what becomes of it');
+      expect([devices, transfer.done]).toEqual([devices, devices === 2]);
+    }
+  });
+
   it('does not keep answers without end for a peer that asks and takes none', async () => {
     const world = new World({ seed: 1 });
     await world.firstContact();

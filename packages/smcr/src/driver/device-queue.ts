@@ -5,7 +5,7 @@
 // position is kept here, not in the loop.
 
 import type { Link } from '../group/index.js';
-import { COMPLETION, type CompletionQueue, type ProtectionDomain } from '../verbs-provider.js';
+import { COMPLETION, type CompletionQueue, type ProtectionDomain, type VerbsContext } from '../verbs-provider.js';
 import type { LinkQueue } from './link-queue.js';
 
 /** A link with its queue pair. */
@@ -28,9 +28,28 @@ export class DeviceQueue {
   #next = 0;
   #count = 0;
 
-  constructor(pd: ProtectionDomain, queue: CompletionQueue) {
+  private constructor(pd: ProtectionDomain, queue: CompletionQueue) {
     this.pd = pd;
     this.queue = queue;
+  }
+
+  /** `onEvent` handles everything that completed, by {@link poll}. */
+  static async open(
+    context: VerbsContext,
+    pd: ProtectionDomain,
+    entries: number,
+    onEvent: (device: DeviceQueue) => void,
+  ): Promise<DeviceQueue> {
+    const queue = await context.createCompletionQueue(entries);
+    const device = new DeviceQueue(pd, queue);
+    queue.onEvent = () => {
+      onEvent(device);
+      queue.arm(false);
+      // What completed before it was armed has no event of its own.
+      onEvent(device);
+    };
+    queue.arm(false);
+    return device;
   }
 
   /** Hands out completions until there are none. `handle` gets the record and where it starts; it may call this again. */

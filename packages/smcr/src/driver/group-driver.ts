@@ -16,12 +16,12 @@ import {
   type Rmb,
 } from '../group/index.js';
 import { type AsyncEvent, COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
-import { baseOf } from './addresses.js';
+import { Bindings } from './bindings.js';
 import type { Clock } from './clock.js';
 import { DeviceQueue, type LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
 import { activateEntry, choosePath, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
-import { type Binding, receiveSlot } from './link-queue.js';
+import { receiveSlot } from './link-queue.js';
 import type { SharedMemory } from './shared-memory.js';
 
 /** What the owner of the group hears of: see LinkGroupPort. */
@@ -53,7 +53,7 @@ export class GroupDriver implements LinkGroupPort {
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #pathOf = new Map<Link, LinkPath>();
   readonly #memory = new GroupMemory();
-  readonly #bindings = new Map<Member, { readonly link: Link; readonly binding: Binding }>();
+  readonly #bindings = new Bindings(this.#memory);
   /** Connections with something to send and no slot, by link. */
   readonly #waiting = new Map<Link, Set<Member>>();
   readonly #failed = new Set<Link>();
@@ -190,7 +190,7 @@ export class GroupDriver implements LinkGroupPort {
 
   send(link: Link, message: Uint8Array): void {
     const entry = this.#entries.get(link);
-    if (entry !== undefined && !entry.closing && !entry.queue.send(message)) this.#failed.add(link);
+    if (entry !== undefined && !entry.closing && !entry.queue.send(message)) this.#fail(link);
   }
 
   transmit(member: Member): void {
@@ -200,12 +200,13 @@ export class GroupDriver implements LinkGroupPort {
     if (this.#fences > 0) return this.#wait(member);
     const { queue } = entry;
     while (queue.hasSlot && connection.pending()) {
-      const binding = this.#bindingOf(member, entry);
+      const binding = this.#bindings.of(member, entry);
       if (binding === undefined) return;
       connection.transmit(this.#out);
       queue.post(member, this.#out, binding);
     }
-    if (connection.pending()) this.#wait(member);
+    if (queue.broken) this.#fail(link);
+    else if (connection.pending()) this.#wait(member);
   }
 
   drain(except: Link): void {
@@ -272,31 +273,35 @@ export class GroupDriver implements LinkGroupPort {
   #device({ context, pd }: LinkPath): Promise<DeviceQueue> {
     const known = this.#devices.get(context);
     if (known !== undefined) return known;
-    const made = (async () => {
-      const device = new DeviceQueue(pd, await context.createCompletionQueue(COMPLETION_ENTRIES));
-      device.queue.onEvent = () => this.#onEvent(device);
-      device.queue.arm(false);
-      this.#open.push(device);
-      return device;
-    })();
+    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#poll(device));
+    made.then(
+      (device) => this.#open.push(device),
+      () => this.#devices.delete(context),
+    );
     this.#devices.set(context, made);
-    made.catch(() => this.#devices.delete(context));
     return made;
-  }
-
-  #onEvent(device: DeviceQueue): void {
-    this.#poll(device);
-    device.queue.arm(false);
-    // What completed before it was armed has no event of its own.
-    this.#poll(device);
   }
 
   #poll(device: DeviceQueue): void {
     this.#handling++;
     device.poll(this.#onCompletion);
-    for (const { queue, closing } of device.entries.values()) if (!closing) queue.postReceives();
+    for (const { link, queue, closing } of device.entries.values()) {
+      if (closing) continue;
+      queue.postReceives();
+      if (queue.broken) this.#failed.add(link);
+    }
     this.#handling--;
-    // Only now: what had arrived on a failed link counts, and what was acknowledged need not be repeated.
+    this.#tellFailed();
+  }
+
+  /** A link is of no use any more. The group hears of it when everything that completed has been handled, never within a call of its own. */
+  #fail(link: Link): void {
+    this.#failed.add(link);
+    if (this.#handling === 0) queueMicrotask(() => this.#tellFailed());
+  }
+
+  #tellFailed(): void {
+    // What had arrived on a failed link counts, and what was acknowledged need not be repeated.
     if (this.#handling > 0 || this.#failed.size === 0) return;
     const failed = [...this.#failed];
     this.#failed.clear();
@@ -308,7 +313,7 @@ export class GroupDriver implements LinkGroupPort {
     const slot = receiveSlot(id);
     if (slot !== -1) entry.queue.completedReceive();
     if (completions[at + COMPLETION.status] !== STATUS.success) {
-      if (!entry.closing) this.#failed.add(entry.link);
+      if (!entry.closing) this.#fail(entry.link);
       return;
     }
     if (slot === -1) this.#sent(entry, id);
@@ -347,24 +352,12 @@ export class GroupDriver implements LinkGroupPort {
     for (const member of waiting) {
       if (!entry.queue.hasSlot) return;
       waiting.delete(member);
-      const binding = this.#bindingOf(member, entry);
+      const binding = this.#bindings.of(member, entry);
       if (member.link !== entry.link || binding === undefined || !member.connection.pending()) continue;
       member.connection.transmit(this.#out);
       entry.queue.post(member, this.#out, binding);
       if (member.connection.pending()) waiting.add(member);
     }
-  }
-
-  #bindingOf(member: Member, { link, queue }: LinkEntry): Binding | undefined {
-    const known = this.#bindings.get(member);
-    if (known?.link === link) return known.binding;
-    const local = this.#memory.bufferOf(member, queue.pd);
-    const remote = member.peer.rtoken.get(link);
-    if (local === undefined || remote === undefined) return undefined;
-    const element = remote.address + BigInt((member.peer.index - 1) * member.peer.size);
-    const binding = { local: baseOf(local.address, local.lkey), remote: baseOf(element, remote.rkey) };
-    this.#bindings.set(member, { link, binding });
-    return binding;
   }
 
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {

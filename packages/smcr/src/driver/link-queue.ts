@@ -9,16 +9,11 @@ import { MAX_WRITES, type Transmission } from '../connection/index.js';
 import type { Member } from '../group/index.js';
 import { OPCODE, type ProtectionDomain, type QueuePair, RECEIVE_WR, SEND_FLAG, SEND_WR } from '../verbs-provider.js';
 import { type Base, baseOf, putAddress, putSend } from './addresses.js';
+import type { Binding } from './bindings.js';
 import { LONG_SLOT, type MessageSlots, RECEIVE_SLOTS, SEND_SLOTS, SHORT_MESSAGE } from './message-slots.js';
 
 /** Every message with its writes, and the long slot. */
 export const SEND_QUEUE = (SEND_SLOTS + 1) * (MAX_WRITES + 1);
-
-/** Where a connection's bytes are on this link, here and at the peer. */
-export interface Binding {
-  readonly local: Base;
-  readonly remote: Base;
-}
 
 const RECEIVE_ID = 0x80000000;
 /** Far more than all exchanges can have underway. */
@@ -37,6 +32,8 @@ export class LinkQueue {
   readonly #receiveBase: Base;
   readonly #requests = new Uint32Array((MAX_WRITES + 1) * SEND_WR.words);
   readonly #receives = new Uint32Array(RECEIVE_SLOTS * RECEIVE_WR.words);
+  /** Posting failed: the queue pair is of no use any more. */
+  broken = false;
   #toPost = 0;
   #posted = 0;
   #nextSlot = 0;
@@ -57,7 +54,7 @@ export class LinkQueue {
 
   /** A short slot is free, and no LLC message waits for it. */
   get hasSlot(): boolean {
-    return this.#used < SEND_SLOTS && this.#backlog.length === 0;
+    return !this.broken && this.#used < SEND_SLOTS && this.#backlog.length === 0;
   }
 
   /** Nothing is posted or waits. */
@@ -91,7 +88,11 @@ export class LinkQueue {
     const count = this.#toPost;
     this.#toPost = 0;
     this.#posted += count;
-    this.pair.postReceive(this.#receives, count);
+    try {
+      if (this.pair.postReceive(this.#receives, count) !== count) this.broken = true;
+    } catch {
+      this.broken = true;
+    }
   }
 
   /** A receive completed, with a message or flushed. */
@@ -114,12 +115,15 @@ export class LinkQueue {
     this.#postSend(slot, CDC_LENGTH, out.writeCount);
   }
 
-  /** Sends an LLC message, now or when a slot is free. False when too many wait: the peer takes none, and asks for more. */
+  /**
+   * Sends an LLC message, now or when a slot is free. False when the link is of no use: too many wait for a peer that
+   * takes none, or posting failed.
+   */
   send(message: Uint8Array): boolean {
     if (this.#backlog.length === MOST_WAITING) return false;
     this.#backlog.push(message);
     this.#sendBacklog();
-    return true;
+    return !this.broken;
   }
 
   /** The message of this slot is done. Returns whose CDC it was. */
@@ -147,7 +151,12 @@ export class LinkQueue {
   #postSend(slot: number, length: number, before: number): void {
     const flags = SEND_FLAG.signaled | SEND_FLAG.solicited;
     putSend(this.#requests, before, slot, OPCODE.send, flags, this.#sendBase, this.slots.sendAt(slot), length);
-    this.pair.postSend(this.#requests, before + 1);
+    try {
+      // The slots see to it that they always fit.
+      if (this.pair.postSend(this.#requests, before + 1) !== before + 1) this.broken = true;
+    } catch {
+      this.broken = true;
+    }
   }
 
   /** Slots get free in the order they were taken: one queue pair completes in order. */

@@ -1,0 +1,39 @@
+// bindings.ts - where the bytes of a connection are, here and at the peer, on the link it uses now. Made once per link, not per message.
+
+import type { Link, Member } from '../group/index.js';
+import { type Base, baseOf } from './addresses.js';
+import type { LinkEntry } from './device-queue.js';
+import type { GroupMemory } from './group-memory.js';
+
+export interface Binding {
+  /** The send buffer. */
+  readonly local: Base;
+  /** The peer's element. */
+  readonly remote: Base;
+}
+
+export class Bindings {
+  readonly #memory: GroupMemory;
+  readonly #known = new Map<Member, { readonly link: Link; readonly binding: Binding }>();
+
+  constructor(memory: GroupMemory) {
+    this.#memory = memory;
+  }
+
+  /** Undefined when one of the two is not known on this link. */
+  of(member: Member, { link, queue }: LinkEntry): Binding | undefined {
+    const known = this.#known.get(member);
+    if (known?.link === link) return known.binding;
+    const local = this.#memory.bufferOf(member, queue.pd);
+    const remote = member.peer.rtoken.get(link);
+    if (local === undefined || remote === undefined) return undefined;
+    const element = remote.address + BigInt((member.peer.index - 1) * member.peer.size);
+    const binding = { local: baseOf(local.address, local.lkey), remote: baseOf(element, remote.rkey) };
+    this.#known.set(member, { link, binding });
+    return binding;
+  }
+
+  delete(member: Member): void {
+    this.#known.delete(member);
+  }
+}
