@@ -22,7 +22,7 @@ describe('messages of Linux', () => {
     expect(toHex(encode(decode(bytes)))).toBe(dump);
   });
 
-  it.each(of('llc'))('LLC: $name is written again to the same bytes', ({ hex: dump, length }, ctx) => {
+  it.for(of('llc'))('LLC: $name is written again to the same bytes', ({ hex: dump, length }, ctx) => {
     if (bigEndian) ctx.skip('written in the byte order of this machine, which is not that of the capture');
     const bytes = hex(dump);
     expect(bytes.length).toBe(length);
