@@ -309,6 +309,16 @@ describe('a link group', () => {
     expect([b.rx.available(), world.peers.map(({ ended }) => ended)]).toEqual([0, [0x00010000, 0x00010000]]);
   });
 
+  it('does not mind what is shorter than any message', async () => {
+    const world = new World({ seed: 1 });
+    await world.firstContact();
+    for (const bytes of [[7], Array(43).fill(0x27), [0xfe], Array(25).fill(0xfe)]) {
+      world.client.driver.send(world.client.group.links[0] as Link, Uint8Array.from(bytes));
+    }
+    await world.time.pass(1000);
+    expect(world.peers.map((peer) => peer.activeLinks())).toEqual([1, 1]);
+  });
+
   it('whose queue pair takes no more requests fails over, or is reset', async () => {
     for (const devices of [1, 2]) {
       const world = new World({ seed: 1 }, { devices, maxLinks: devices });

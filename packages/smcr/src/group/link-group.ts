@@ -6,7 +6,7 @@
 
 import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
-import { DELETE_REASON, decodeLlc, encodeLlc, type LlcMessage, type LlcVersion } from '../llc/index.js';
+import { DELETE_REASON, decodeLlc, encodeLlc, LLC_LENGTH, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
@@ -186,7 +186,8 @@ export class LinkGroup {
   receivedLlc(link: Link, bytes: Uint8Array, now: number): void {
     this.now = now;
     link.heard(now);
-    if (this.state === 'ended' || link.state === 'down') return;
+    // Shorter than any message: ignored, as Linux does.
+    if (this.state === 'ended' || link.state === 'down' || bytes.length < LLC_LENGTH) return;
     let message: ReturnType<typeof decodeLlc>;
     try {
       message = decodeLlc(bytes);
