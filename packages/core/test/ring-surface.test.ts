@@ -90,6 +90,25 @@ describe('socket.ring', () => {
     end(client, server);
   });
 
+  it('sends no record where only the rest of the ring before its end has room, and tells what room one needs', async () => {
+    const [client, server] = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
+    const ring = client.ring as NonNullable<typeof client.ring>;
+    const record = Buffer.alloc(8000);
+    expect(ring.send([record, record])).toBe(2);
+    await until(() => server.ring?.receive(() => {}, 1) === 1);
+    // 8380 bytes are free, 376 of them before the end of the ring; a filler and 8104 bytes are needed.
+    const large = Buffer.alloc(8100);
+    expect(ring.send([large])).toBe(0);
+    expect(ring.roomFor(8100)).toBe(376 + 8104);
+    expect(ring.roomFor(300)).toBe(304);
+    expect(() => ring.roomFor(8189)).toThrow(expect.objectContaining({ code: 'ERR_SMC_RECORD_TOO_LARGE' }));
+    const room = ring.writable(ring.roomFor(8100));
+    expect(server.ring?.receive(() => {})).toBe(1);
+    expect(await room).toBe(true);
+    expect(ring.send([large])).toBe(1);
+    end(client, server);
+  });
+
   it('hands out no record after its socket was destroyed', async () => {
     const [client, server] = await memoryPair({}, (socket) => void socket.ring?.peek());
     client.ring?.send([1, 2, 3].map((value) => Buffer.of(value)));

@@ -54,6 +54,20 @@ export class RecordWriter {
     return taken;
   }
 
+  /** Free bytes that a record of `length` bytes needs at the place where it would go now, a filler before it included. */
+  needed(length: number): number {
+    const ring = this.#ring;
+    const bytes = framed(length);
+    const rest = ring.capacity - (ring.cursor & (ring.capacity - 1));
+    return ring.mirrored || rest >= bytes ? bytes : rest + bytes;
+  }
+
+  /** As {@link needed}. @throws SmcError `ERR_SMC_RECORD_TOO_LARGE` */
+  room(length: number): number {
+    this.#checkLength(length);
+    return this.needed(length);
+  }
+
   /** As {@link send}, for one record: false when there is no room. */
   sendOne(record: Uint8Array): boolean {
     const { length } = record;
@@ -85,10 +99,14 @@ export class RecordWriter {
     return true;
   }
 
-  #check(length: number): void {
+  #checkLength(length: number): void {
     if (length > this.maxRecord) {
       throw new SmcError('ERR_SMC_RECORD_TOO_LARGE', `a record of ${length} bytes; this ring takes up to ${this.maxRecord}`);
     }
+  }
+
+  #check(length: number): void {
+    this.#checkLength(length);
     if ((this.#ring.cursor & 3) !== 0)
       throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been written as a byte stream: no record can start here');
   }

@@ -119,25 +119,39 @@ export class RingSurface {
   }
 
   /**
+   * What to ask {@link writable} for so that a record of `length` bytes can be sent: the record with its header and, where
+   * the ring wraps, what has to be left empty before it.
+   * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`
+   */
+  roomFor(length: number): number {
+    return this.#records().room(length);
+  }
+
+  /**
    * Sends records, boundaries kept, from index `start` on; returns how many were taken (fewer when there is no room, none
    * while the stream still has unwritten chunks). They are copied: the caller's memory can be used again at once.
    * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE` for a record above {@link maxRecord}; those before it have been sent.
    * @throws SmcError `ERR_SMC_RING_MISUSE` where no record can start.
    */
   send(records: readonly Uint8Array[], start = 0): number {
-    if (!this.#sendable()) return 0;
+    let at = start;
+    while (this.#sendable()) {
+      at += this.#send(records, at);
+      const next = records[at];
+      if (next === undefined || !this.#block(this.#records().needed(next.length))) break;
+    }
+    return Math.max(at - start, 0);
+  }
+
+  #send(records: readonly Uint8Array[], start: number): number {
     const { channel } = this.#stream;
     const before = channel.tx.cursor;
-    let taken = 0;
     try {
-      taken = this.#records().send(records, start);
+      return this.#records().send(records, start);
     } finally {
       this.#stream.sender.bytes += (channel.tx.cursor - before) >>> 0;
       this.#stream.sender.publish();
     }
-    const next = records[start + taken];
-    if (next !== undefined && this.#block(next.length + 8)) return taken + this.send(records, start + taken);
-    return taken;
   }
 
   /**
