@@ -2,6 +2,7 @@
 
 export * from './clc/index.js';
 export { SmcError } from './errors.js';
+export { usableCores } from './cores.js';
 export type { BusyPoll, ResolvedOptions } from './options.js';
 export { RING_SIZE_MAX, RING_SIZE_MIN } from './options.js';
 export { RingConsumer } from './ring/consumer.js';

@@ -1,8 +1,6 @@
 // hub.ts - waiting, one per event loop: hands news to link groups and tells the native part how long to poll.
 
-import { availableParallelism } from 'node:os';
-import { readFileSync } from 'node:fs';
-import type { BusyPoll } from '@smcjs/core/backend';
+import { type BusyPoll, usableCores } from '@smcjs/core/backend';
 import type { Addon, NativeHub } from './addon.js';
 
 /** Words shared with native/src/hub.cc, which has the same list. */
@@ -127,31 +125,5 @@ export class Hub {
     for (const callback of callbacks) callback();
     callbacks.length = 0;
     this.#taken = callbacks;
-  }
-}
-
-/** Processors this process may use: its affinity, and the CPU quota of its control group. */
-function usableCores(): number {
-  let quota = Number.POSITIVE_INFINITY;
-  try {
-    const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
-    // The quota of every level above counts too; the lowest is what there is.
-    for (let at = path; ; at = at.slice(0, at.lastIndexOf('/'))) {
-      const [limit, period] = readQuota(`/sys/fs/cgroup${at === '/' ? '' : at}/cpu.max`);
-      if (limit > 0 && period > 0) quota = Math.min(quota, limit / period);
-      if (at === '' || at === '/') break;
-    }
-  } catch {
-    // No cgroup v2: affinity alone decides.
-  }
-  return Math.min(availableParallelism(), quota);
-}
-
-function readQuota(file: string): [limit: number, period: number] {
-  try {
-    const [limit, period] = readFileSync(file, 'utf8').trim().split(' ');
-    return [Number(limit), Number(period)]; // 'max' reads as NaN: no limit
-  } catch {
-    return [0, 0];
   }
 }
