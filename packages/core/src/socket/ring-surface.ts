@@ -46,6 +46,11 @@ export class RingSurface {
     stream.writer = () => this.#onRoom();
   }
 
+  /** The connection under a ring, for the typed frames of this package. @internal */
+  static streamOf(ring: RingSurface): RingStream {
+    return ring.#stream;
+  }
+
   /** Bytes of the ring we write (the peer's `ringSize`) and of the ring we read (ours). */
   get capacity(): { readonly tx: number; readonly rx: number } {
     const { tx, rx } = this.#stream.channel;
