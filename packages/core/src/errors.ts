@@ -12,6 +12,10 @@ export const ERROR_CODES = {
   ERR_SMC_RING_SOCKET: 'a ring connection was given to `send` of a child process or of this one: it belongs to its event loop',
   ERR_SMC_CLC: 'a CLC message is malformed',
   ERR_SMC_LLC: 'an LLC message is malformed',
+  ERR_SMC_INVALID_PORT: 'the value is no port of a worker channel',
+  ERR_SMC_PORT_IN_USE: 'this end of a worker channel is open already',
+  ERR_SMC_FRAME_TYPE: 'what comes next is no frame, or one of another element type; it stays in the ring',
+  ERR_SMC_FRAME_MISUSE: 'a frame was used after its commit or release, or the one before it is still held',
 } as const;
 
 export type SmcErrorCode = keyof typeof ERROR_CODES;

@@ -4,9 +4,10 @@
 //
 //   +0    magic | version | capacity | 0 ...       constants, written by the creator before the ring is shared
 //   +128  producer cursor | connection state       written by the producer, read by the consumer
-//         | write blocked
+//         | write blocked | news
 //   +256  consumer cursor                          written by the consumer, read by the producer
 //   +384  decision                                 compare-and-swap by both, see transport/decision.ts
+//         | sleeping | owner                       between threads only, see worker/worker-channel.ts; else 0
 //
 //   data, `capacity` bytes (a power of two), elsewhere: where the memory can be mapped twice in a row ("mirrored")
 //   the data view is 2 * capacity long and a span is never split.
@@ -29,8 +30,11 @@ export const WORD = {
   producerCursor: 32,
   connState: 33,
   writeBlocked: 34,
+  news: 35,
   consumerCursor: 64,
   decision: 96,
+  sleeping: 97,
+  owner: 98,
 } as const;
 
 /** Connection state bits the producer sets, as in a CDC message (RFC 7609 section 4.4, bytes 25). */
@@ -72,13 +76,26 @@ export function initialise(memory: RingMemory): void {
 
 /** A ring in new memory shared between threads of this process. Not mirrored. */
 export function allocateShared(capacity: number): RingMemory {
-  const buffer = new SharedArrayBuffer(HEADER_BYTES + capacity);
-  const memory = {
+  const memory = within(new SharedArrayBuffer(HEADER_BYTES + capacity), capacity);
+  initialise(memory);
+  return memory;
+}
+
+/** The ring another thread made by {@link allocateShared}; undefined when this memory is none. */
+export function openShared(buffer: SharedArrayBuffer): RingMemory | undefined {
+  const capacity = buffer.byteLength - HEADER_BYTES;
+  if (capacity < 8 || (capacity & (capacity - 1)) !== 0) return undefined;
+  const memory = within(buffer, capacity);
+  const { words } = memory;
+  const ours = words[WORD.magic] === RING_MAGIC && words[WORD.version] === RING_VERSION && words[WORD.capacity] === capacity;
+  return ours ? memory : undefined;
+}
+
+function within(buffer: SharedArrayBuffer, capacity: number): RingMemory {
+  return {
     words: new Int32Array(buffer, 0, HEADER_BYTES / 4),
     data: Buffer.from(buffer, HEADER_BYTES, capacity),
     capacity,
     mirrored: false,
   };
-  initialise(memory);
-  return memory;
 }

@@ -24,3 +24,16 @@ export function exchange(words: Words, index: number, value: number): number {
 export function compareExchange(words: Words, index: number, expected: number, value: number): number {
   return Atomics.compareExchange(words, index, expected, value);
 }
+
+/**
+ * Blocks this thread while the word has `value`, until {@link wake} or for `ms` milliseconds. Only on memory shared between
+ * threads of one process: across processes nobody is woken. Returns false when the time is over.
+ */
+export function wait(words: Words, index: number, value: number, ms: number): boolean {
+  return Atomics.wait(words, index, value, ms) !== 'timed-out';
+}
+
+/** Wakes the thread that waits on this word. Pairs with {@link wait}. */
+export function wake(words: Words, index: number): void {
+  Atomics.notify(words, index);
+}

@@ -1,0 +1,101 @@
+// bell.ts - how one thread tells another of news, and learns that it is gone.
+//
+//   who tells    stores `news`, a count, in the ring it writes; then looks at `sleeping` of the thread that reads it; only if
+//                that is set, swaps it to 0 and wakes: by a message to a thread in its event loop, by the word itself to a
+//                thread in Atomics.wait
+//   who sleeps   stores `sleeping`, then looks at `news` again, then sleeps
+//
+// Store, then look, on both sides, sequentially consistent: no news is lost (test/model/doorbell is the same agreement).
+// A message to a MessagePort wakes a loop as quickly as Atomics.waitAsync does, has ref and unref, and its 'close' is the
+// death notice that shared memory cannot give.
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { WORD } from '../ring/layout.js';
+import { exchange, load, store, wake, wait } from '../ring/words.js';
+
+/** Where the thread that reads a ring is. */
+const AWAKE = 0;
+const IN_LOOP = 1;
+const BLOCKED = 2;
+
+export class Bell {
+  readonly #own: Int32Array;
+  readonly #peer: Int32Array;
+  #port: MessagePort;
+  #told = 0;
+  #seen = 0;
+
+  /** `own` and `peer`: header words of the ring we read, and of the ring we write. */
+  constructor(own: Int32Array, peer: Int32Array, port: MessagePort) {
+    this.#own = own;
+    this.#peer = peer;
+    this.#port = port;
+  }
+
+  /** There is something to see. Returns true when the peer slept and was woken. Allocates nothing unless it did. */
+  tell(): boolean {
+    this.#told = (this.#told + 1) | 0;
+    store(this.#peer, WORD.news, this.#told);
+    // pairs with sleep() and block(): they store `sleeping`, then look at `news`
+    if (load(this.#peer, WORD.sleeping) === AWAKE) return false;
+    const where = exchange(this.#peer, WORD.sleeping, AWAKE);
+    if (where === BLOCKED) wake(this.#peer, WORD.news);
+    else if (where === IN_LOOP) this.#port.postMessage(0);
+    return where !== AWAKE;
+  }
+
+  /** Has the peer told of news since {@link take}? One load. */
+  fresh(): boolean {
+    return load(this.#own, WORD.news) !== this.#seen;
+  }
+
+  /** What was told until now is about to be looked at. */
+  take(): void {
+    this.#seen = load(this.#own, WORD.news);
+  }
+
+  /** This loop is going to sleep: false when there are news after all, and it must not. */
+  sleep(): boolean {
+    store(this.#own, WORD.sleeping, IN_LOOP);
+    if (!this.fresh()) return true;
+    this.awake();
+    return false;
+  }
+
+  /** This loop looks by itself again: the peer need not ring. */
+  awake(): void {
+    store(this.#own, WORD.sleeping, AWAKE);
+  }
+
+  /** Blocks this thread until there are news, at most `ms` milliseconds. False when there were none. */
+  block(ms: number): boolean {
+    store(this.#own, WORD.sleeping, BLOCKED);
+    const told = this.fresh() || wait(this.#own, WORD.news, this.#seen, ms);
+    store(this.#own, WORD.sleeping, AWAKE);
+    return told;
+  }
+
+  /** The port as it is now: {@link peerThere} replaces it. */
+  get port(): MessagePort {
+    return this.#port;
+  }
+
+  /**
+   * Is the other end of the port still there? Says so without an event loop, which 'close' needs: a port whose other end is
+   * gone closes when it is read, and one that is closed cannot be moved. Not to be asked once the port has listeners.
+   */
+  peerThere(): boolean {
+    // Bells that nobody has heard are of no use any more: the rings are looked at next.
+    while (receiveMessageOnPort(this.#port) !== undefined);
+    const { port1, port2 } = (mover ??= new MessageChannel());
+    try {
+      port1.postMessage(this.#port, [this.#port]);
+    } catch {
+      return false;
+    }
+    this.#port = (receiveMessageOnPort(port2) as { message: MessagePort }).message;
+    return true;
+  }
+}
+
+let mover: MessageChannel | undefined;

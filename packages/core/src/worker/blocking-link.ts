@@ -1,0 +1,199 @@
+// blocking-link.ts - a pair of rings for a thread that blocks: waiting, ending and noticing the peer's end.
+
+import { usableCores } from '../cores.js';
+import { SmcError, systemError } from '../errors.js';
+import type { BusyPoll } from '../options.js';
+import { RingConsumer } from '../ring/consumer.js';
+import { CONN_STATE } from '../ring/layout.js';
+import { RingProducer } from '../ring/producer.js';
+import type { ChannelCounters } from '../transport/channel.js';
+import { Bell } from './bell.js';
+import { atExit } from './exit.js';
+import { PollWindow } from './poll-window.js';
+import type { ClaimedPort } from './port.js';
+
+/** A thread that waits looks so often whether the peer's thread is still there, milliseconds. */
+const LIVENESS_MS = 100;
+/** Looks, 5 ns each, between two looks at the clock. */
+const LOOKS = 64;
+
+const micros = () => performance.now() * 1000;
+
+export class BlockingLink {
+  readonly rx: RingConsumer;
+  readonly tx: RingProducer;
+  readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
+  bytesRead = 0;
+  bytesWritten = 0;
+  readonly #bell: Bell;
+  readonly #window: PollWindow;
+  readonly #forget: () => void;
+  #open = true;
+  #finished = false;
+  /** The peer's thread or end is gone. */
+  #lost = false;
+  #checked = 0;
+
+  constructor({ rx, tx, bell }: ClaimedPort, busyPoll: BusyPoll) {
+    this.rx = new RingConsumer(rx);
+    this.tx = new RingProducer(tx);
+    this.#bell = new Bell(rx.words, tx.words, bell);
+    this.#window = PollWindow.of(busyPoll, usableCores());
+    this.#forget = atExit(() => this.close(false));
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Can bytes be sent? */
+  get sendable(): boolean {
+    return this.#open && !this.#finished && (this.#peerState() & CONN_STATE.closed) === 0;
+  }
+
+  get receivable(): boolean {
+    return this.#open;
+  }
+
+  /** Will nothing more come, and was everything read? */
+  get ended(): boolean {
+    // The state before the cursor: after its state, the peer's last bytes are visible.
+    return !this.#open || ((this.#peerState() & (CONN_STATE.sendingDone | CONN_STATE.closed)) !== 0 && this.rx.available() === 0);
+  }
+
+  /** Publishes what was written, `bytes`. */
+  sent(bytes: number): void {
+    this.tx.publish();
+    this.bytesWritten += bytes;
+    if (bytes > 0) this.#tell();
+  }
+
+  /** Gives back what was advanced over, `bytes`. */
+  taken(bytes: number): void {
+    this.bytesRead += bytes;
+    if (this.rx.publish()) this.#tell();
+  }
+
+  violation(what: string): never {
+    this.close(true);
+    throw new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${what}`);
+  }
+
+  /** Throws when the producer's or consumer's word of the peer was impossible. */
+  checkWords(): void {
+    if (!this.#open) return;
+    if (this.tx.violated) this.violation('consumer cursor');
+    if (this.rx.violated) this.violation('producer cursor');
+  }
+
+  /** Nothing was there to read: throws when that is a reset. */
+  checkEnd(): void {
+    this.checkWords();
+    if (!this.#open) return;
+    const state = this.rx.state();
+    const sudden = this.#lost && (state & (CONN_STATE.closed | CONN_STATE.sendingDone)) === 0;
+    if ((!sudden && (state & CONN_STATE.abnormal) === 0) || this.rx.available() > 0) return;
+    this.close(true);
+    throw systemError('ECONNRESET', 'read');
+  }
+
+  /** Waits for bytes to read, at most `timeout` milliseconds. */
+  waitForBytes(timeout: number): boolean {
+    const begin = performance.now();
+    this.#window.active(begin * 1000);
+    for (;;) {
+      this.#bell.take();
+      if (this.#open && this.rx.available() > 0) return true;
+      this.checkWords();
+      if (this.ended) {
+        this.checkEnd();
+        return false;
+      }
+      if (!this.#pause(begin + timeout)) return false;
+    }
+  }
+
+  /** Waits for `room` bytes to write, at most `timeout` milliseconds. */
+  waitForRoom(room: number, timeout: number): boolean {
+    const begin = performance.now();
+    this.#window.active(begin * 1000);
+    try {
+      for (;;) {
+        this.#bell.take();
+        if (!this.sendable) return false;
+        if (this.tx.space(room) >= room) return true;
+        // Asks to be told of room, then looks again: pairs with RingConsumer.publish.
+        this.tx.setWriteBlocked(true);
+        if (this.tx.space(room) >= room) return true;
+        this.checkWords();
+        if (!this.#pause(begin + timeout)) return false;
+      }
+    } finally {
+      this.tx.setWriteBlocked(false);
+    }
+  }
+
+  /** No more bytes follow those sent. */
+  finish(): void {
+    if (!this.#open || this.#finished) return;
+    this.#finished = true;
+    this.tx.publish();
+    this.tx.setState(CONN_STATE.sendingDone);
+    this.#tell();
+  }
+
+  /** With unread bytes, or when `abnormal`, the peer sees a reset, as on a socket. Idempotent. */
+  close(abnormal: boolean): void {
+    if (!this.#open) return;
+    const peerClosed = (this.#peerState() & CONN_STATE.closed) !== 0;
+    const unread = !peerClosed && this.rx.available() > 0;
+    this.tx.publish();
+    this.#open = false;
+    this.rx.closed = true;
+    this.#forget();
+    this.tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal || unread ? CONN_STATE.abnormal : 0));
+    this.#bell.tell();
+    this.#bell.port.close();
+  }
+
+  #peerState(): number {
+    return this.#lost ? CONN_STATE.closed | this.rx.state() : this.rx.state();
+  }
+
+  #tell(): void {
+    this.counters.notifications++;
+    if (this.#bell.tell()) this.counters.doorbells++;
+  }
+
+  /** Polls, then blocks, until something may have changed; false when the time is over. */
+  #pause(deadline: number): boolean {
+    if (this.#poll()) return true;
+    const left = deadline - performance.now();
+    // Who asks again and again without waiting learns of the peer's death, too.
+    if (!(left > 0)) return this.#lost ? false : this.#checkPeer();
+    if (this.#bell.block(Math.min(left, LIVENESS_MS))) this.#window.woken(micros());
+    else this.#checkPeer();
+    return true;
+  }
+
+  /** Looks for news while that is worth it; true when there are. */
+  #poll(): boolean {
+    for (let looks = 1; ; looks++) {
+      if (this.#bell.fresh()) return true;
+      if (looks % LOOKS !== 0) continue;
+      const now = micros();
+      if (this.#window.open(now)) continue;
+      if (this.#window.micros > 0) this.#window.slept(now);
+      return false;
+    }
+  }
+
+  /** Looks now and then whether the peer's thread is there; true when it was just found to be gone. */
+  #checkPeer(): boolean {
+    const now = performance.now();
+    if (this.#lost || now - this.#checked < LIVENESS_MS) return false;
+    this.#checked = now;
+    this.#lost = !this.#bell.peerThere();
+    return this.#lost;
+  }
+}

@@ -1,0 +1,157 @@
+// partner.ts - the other thread: opens a port and does what it is told, until it is done or terminated.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { batches, frames, open, openBlocking, sendAll, type WorkerPort } from '@smcjs/core/channel';
+import { payload } from '../support/random.js';
+
+export interface Order {
+  readonly port: WorkerPort;
+  readonly role: keyof typeof roles;
+  /** Whose bytes, and how many there are, where the role sends. */
+  readonly seed?: number;
+  readonly count?: number;
+}
+
+/** Record `index` of sender `seed`: its number, then bytes that belong to it, 8 to 2000 of them. */
+export function recordOf(seed: number, index: number): Buffer {
+  const length = 8 + ((Math.imul(index + 1, 2654435761) >>> 0) % 1993);
+  const record = Buffer.alloc(length, (seed * 31 + index) & 0xff);
+  record.writeUInt32LE(seed, 0);
+  record.writeUInt32LE(index, 4);
+  return record;
+}
+
+const roles = {
+  /** Gives bytes back as they come. */
+  stream({ port }: Order): void {
+    const end = open(port, { allowHalfOpen: true });
+    end.pipe(end);
+  },
+
+  /** Gives records back in batches. */
+  async records({ port }: Order): Promise<void> {
+    const end = open(port, { allowHalfOpen: true });
+    for await (const batch of batches(end)) await sendAll(end, batch);
+    end.end();
+  },
+
+  /** Gives bytes back from a thread that blocks. */
+  blocking({ port }: Order): void {
+    using end = openBlocking(port);
+    while (end.readable()) {
+      const view = end.peek();
+      if (view === undefined) continue;
+      for (let at = 0; at < view.length; at += end.write(view, at)) if (!end.writable()) return;
+      end.release(view.length);
+    }
+    end.end();
+    // Closing with the peer's end not yet seen would be a reset only with unread bytes.
+  },
+
+  /** Sends `count` records (for ever without a number), then ends. */
+  async sender({ port, seed = 0, count = Number.POSITIVE_INFINITY }: Order): Promise<void> {
+    const end = open(port);
+    end.on('error', () => {});
+    end.resume();
+    for (let index = 0; index < count; ) {
+      const batch: Buffer[] = [];
+      while (batch.length < 10 && index < count) batch.push(recordOf(seed, index++));
+      await sendAll(end, batch);
+    }
+    end.end();
+  },
+
+  /** The same, blocking. */
+  blockingSender({ port, seed = 0, count = Number.POSITIVE_INFINITY }: Order): void {
+    const end = openBlocking(port);
+    for (let index = 0; index < count; index++) {
+      const record = recordOf(seed, index);
+      while (end.send([record]) === 0) if (!end.writable(end.roomFor(record.length))) return;
+    }
+    end.end();
+    // Until the other side has seen everything: closing is not waiting.
+    end.readable();
+    end.close();
+  },
+
+  /** Sends frames of floats for ever. */
+  async frames({ port }: Order): Promise<void> {
+    const end = open(port);
+    end.on('error', () => {});
+    const floats = frames(end, Float32Array);
+    for (let index = 0; await floats.writable(1000); index++) {
+      const frame = floats.reserve(1000);
+      frame?.view.fill(index);
+      frame?.commit();
+    }
+  },
+
+  /** Gives frames back, each element plus one, blocking. */
+  blockingFrames({ port }: Order): void {
+    using end = openBlocking(port);
+    const floats = frames(end, Float64Array);
+    for (const { view } of floats) {
+      if (!floats.writable(view.length)) return;
+      using answer = floats.reserve(view.length);
+      if (answer === undefined) return;
+      for (let i = 0; i < view.length; i++) answer.view[i] = (view[i] as number) + 1;
+      answer.commit();
+    }
+    end.end();
+  },
+
+  /** Waits for bytes in a thread that blocks, with a limit; says what came of it. */
+  patient({ port }: Order): void {
+    const end = openBlocking(port);
+    parentPort?.postMessage({ timedOut: end.readable(30), ended: end.ended });
+    parentPort?.postMessage({ readable: end.readable(), byte: end.peek()?.[0] });
+    end.release(1);
+    try {
+      parentPort?.postMessage({ readable: end.readable(), ended: end.ended });
+    } catch (error) {
+      parentPort?.postMessage({ code: (error as NodeJS.ErrnoException).code });
+    }
+  },
+
+  /** Receives records of one sender in a thread that blocks, and says how many came, in order, and how it ended. */
+  drain({ port, seed = 0 }: Order): void {
+    const end = openBlocking(port);
+    let received = 0;
+    let wrong = 0;
+    let code: string | undefined;
+    try {
+      while (end.readable()) {
+        end.receive((bytes, offset, length) => {
+          if (recordOf(seed, received++).compare(bytes, offset, offset + length) !== 0) wrong++;
+        });
+      }
+    } catch (error) {
+      ({ code } = error as NodeJS.ErrnoException);
+    }
+    end.close();
+    parentPort?.postMessage({ received, wrong, code });
+  },
+
+  /** Sends a little, and is there until it is terminated. */
+  idle({ port, seed = 0 }: Order): void {
+    const end = open(port);
+    end.on('error', () => {});
+    end.write(payload(seed, 1000));
+    end.resume();
+    parentPort?.postMessage('here');
+  },
+
+  /** Sends a little and leaves with its end open. */
+  exits({ port, seed = 0 }: Order): void {
+    open(port).write(payload(seed, 1000));
+    process.exit(0);
+  },
+
+  /** Opens, lets go, and has nothing else to do. */
+  unrefs({ port, seed = 0 }: Order): void {
+    open(port).unref().write(payload(seed, 1000));
+  },
+};
+
+const order = workerData as Order | undefined;
+if (order?.role !== undefined) void roles[order.role](order);
