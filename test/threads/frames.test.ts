@@ -1,6 +1,8 @@
 // frames.test.ts - typed frames over worker channels, SMC-D and TCP: the same calls, the same numbers, the same errors.
 
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { connect, createServer, probe, type TransportName } from '@smcjs/core';
 import {
@@ -306,6 +308,35 @@ describe('typed frames', () => {
     const taken = into.take();
     there.ring.receive(() => {});
     expect(await codeOf(() => taken?.release())).toBe('ERR_SMC_FRAME_MISUSE');
+  });
+
+  it('that are dropped in development mode are given back, with a warning that names who took them', async () => {
+    setFlagsFromString('--expose_gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const warnings: (Error & { code?: string })[] = [];
+    const listener = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', listener);
+    const [here, there] = both();
+    const out = frames(here, Uint8Array, { checks: true });
+    const into = frames(there, Uint8Array, { checks: true });
+    const drop = (): void => {
+      out.reserve(10)?.commit();
+      out.reserve(3);
+      into.take();
+    };
+    drop();
+    expect(await codeOf(() => into.take())).toBe('ERR_SMC_FRAME_MISUSE');
+    while (warnings.length < 2) {
+      collectGarbage();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    process.off('warning', listener);
+    for (const { code, message } of warnings) {
+      expect(code).toBe('SMC_FRAME_LEAK');
+      expect(message).toContain('frames.test.ts');
+    }
+    out.reserve(1)?.commit();
+    expect(into.take()?.view.length).toBe(1);
   });
 
   it('are of typed arrays, over what is connected', async () => {

@@ -85,7 +85,7 @@ export class FrameReader<T extends TypedArray> {
     }
     const length = elementsOf(tag, body, this.#type.BYTES_PER_ELEMENT);
     if (length === undefined) return this.#violation('frame size');
-    return this.#frame(offset, length, framedBytes(body));
+    return this.#checks ? this.#checkedFrame(offset, length, framedBytes(body)) : this.#frame(offset, length, framedBytes(body));
   }
 
   /** Ends the hold of whoever has the frame. */
@@ -122,15 +122,6 @@ export class FrameReader<T extends TypedArray> {
 
   #frame(offset: number, length: number, bytes: number): Frame<T> {
     const { data, cursor } = this.link.rx;
-    if (this.#checks) {
-      const hold: Hold = { place: placeOf(this.take), bytes, cursor };
-      const copy = new this.#type(length);
-      copy.set(this.#live(data, offset, length) as never);
-      const frame = new Frame(this, hold, copy, true);
-      watch(frame, { drop: () => this.#drop(hold), place: hold.place });
-      this.held = hold;
-      return frame;
-    }
     let frame = this.#frames.get(offset);
     if (frame === undefined || frame.elements.length !== length) {
       frame = new Frame(this, { place: undefined, bytes, cursor }, this.#live(data, offset, length), false);
@@ -140,6 +131,18 @@ export class FrameReader<T extends TypedArray> {
     frame.hold.bytes = bytes;
     frame.hold.cursor = cursor;
     this.held = frame.hold;
+    return frame;
+  }
+
+  /** In development mode: a frame of its own, and a private copy. Apart, for its closure would cost every frame a context. */
+  #checkedFrame(offset: number, length: number, bytes: number): Frame<T> {
+    const { data, cursor } = this.link.rx;
+    const hold: Hold = { place: placeOf(this.take), bytes, cursor };
+    const copy = new this.#type(length);
+    copy.set(this.#live(data, offset, length) as never);
+    const frame = new Frame(this, hold, copy, true);
+    watch(frame, { drop: () => this.#drop(hold), place: hold.place });
+    this.held = hold;
     return frame;
   }
 

@@ -69,7 +69,8 @@ export class FrameWriter<T extends TypedArray> {
     const total = this.#total(length);
     if (!this.link.sendable) return undefined;
     const offset = place(this.link.tx, this.words, total);
-    return offset < 0 ? undefined : this.#frame(offset, length);
+    if (offset < 0) return undefined;
+    return this.#checks ? this.#checkedFrame(offset, length) : this.#frame(offset, length);
   }
 
   /** Ends the hold of a frame that was lost; false when it had ended. */
@@ -91,13 +92,6 @@ export class FrameWriter<T extends TypedArray> {
   }
 
   #frame(offset: number, length: number): Frame<T> {
-    if (this.#checks) {
-      const hold: Hold = { place: placeOf(this.reserve), offset, cursor: this.link.tx.cursor };
-      const frame = new Frame(this, hold, new this.type(length), true);
-      watch(frame, { drop: () => this.#drop(hold), place: hold.place });
-      this.held = hold;
-      return frame;
-    }
     let frame = this.#frames.get(offset);
     if (frame === undefined || frame.elements.length !== length) {
       const { data } = this.link.tx;
@@ -108,6 +102,15 @@ export class FrameWriter<T extends TypedArray> {
     }
     frame.hold.cursor = this.link.tx.cursor;
     this.held = frame.hold;
+    return frame;
+  }
+
+  /** In development mode: a frame of its own, in private memory. Apart, for its closure would cost every frame a context. */
+  #checkedFrame(offset: number, length: number): Frame<T> {
+    const hold: Hold = { place: placeOf(this.reserve), offset, cursor: this.link.tx.cursor };
+    const frame = new Frame(this, hold, new this.type(length), true);
+    watch(frame, { drop: () => this.#drop(hold), place: hold.place });
+    this.held = hold;
     return frame;
   }
 }
