@@ -2,10 +2,10 @@
 //
 //   who tells    stores `news`, a count, in the ring it writes; then looks at `sleeping` of the thread that reads it; only if
 //                that is set, swaps it to 0 and wakes: by a message to a thread in its event loop, by the word itself to a
-//                thread in Atomics.wait
+//                thread in Atomics.wait on it
 //   who sleeps   stores `sleeping`, then looks at `news` again, then sleeps
 //
-// Store, then look, on both sides, sequentially consistent: no news is lost (test/model/doorbell is the same agreement).
+// Store, then look, on both sides, sequentially consistent: no news is slept through (test/model/bell).
 // A message to a MessagePort wakes a loop as quickly as Atomics.waitAsync does, has ref and unref, and its 'close' is the
 // death notice that shared memory cannot give.
 
@@ -39,7 +39,7 @@ export class Bell {
     // pairs with sleep() and block(): they store `sleeping`, then look at `news`
     if (load(this.#peer, WORD.sleeping) === AWAKE) return false;
     const where = exchange(this.#peer, WORD.sleeping, AWAKE);
-    if (where === BLOCKED) wake(this.#peer, WORD.news);
+    if (where === BLOCKED) wake(this.#peer, WORD.sleeping);
     else if (where === IN_LOOP) this.#port.postMessage(0);
     return where !== AWAKE;
   }
@@ -70,7 +70,9 @@ export class Bell {
   /** Blocks this thread until there are news, at most `ms` milliseconds. False when there were none. */
   block(ms: number): boolean {
     store(this.#own, WORD.sleeping, BLOCKED);
-    const told = this.fresh() || wait(this.#own, WORD.news, this.#seen, ms);
+    // Not until `news` changes: who told of what we have seen already may be about to take `sleeping` back, and would not
+    // wake us for what comes next.
+    const told = this.fresh() || wait(this.#own, WORD.sleeping, BLOCKED, ms);
     store(this.#own, WORD.sleeping, AWAKE);
     return told;
   }
