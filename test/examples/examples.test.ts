@@ -63,6 +63,12 @@ describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transpo
     else expect(output).toMatch(/sum there (\d+), expected \1\n/);
   });
 
+  check('05-worker-messages gets every answer and every number from its worker', async () => {
+    const output = await run('05-worker-messages.js');
+    expect(output).toMatch(/^100000 answers in \d+ ms, .*: ... message 99, answered$/m);
+    expect(output).toContain('500 frames of 65536 floats, sum 8175616000\n');
+  });
+
   check('the demonstration ends by itself and shows all four parts', async () => {
     const output = await run('start.js');
     expect(output).toMatch(new RegExp(`^  ${transport} +yes`, 'm'));
