@@ -81,6 +81,18 @@ describe('records over a worker channel', () => {
     expect(got).toEqual([1, 3]);
   });
 
+  it('cannot be read where bytes were sent: an error, not a wait without end', async () => {
+    for (const bytes of ['a', 'abcdefg']) {
+      const [here, there] = both();
+      here.write(bytes);
+      expect(
+        await codeOf(async () => {
+          for await (const _ of batches(there));
+        }),
+      ).toBe('ERR_SMC_PEER_VIOLATION');
+    }
+  });
+
   it('stay in the ring when the loop is left', async () => {
     const [here, there] = both();
     await sendAll(

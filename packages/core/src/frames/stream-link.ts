@@ -47,6 +47,9 @@ export class StreamLink implements AsyncFrameLink {
   #rest: Uint8Array[] = [];
   #reading = false;
   #ended = false;
+  /** The peer has sent what cannot be: nothing after it is looked at. */
+  #failed = false;
+  #spoilt = false;
   #error: Error | null = null;
   #readers: ((more: boolean) => void)[] = [];
   #writers: RoomWaiter[] = [];
@@ -71,7 +74,7 @@ export class StreamLink implements AsyncFrameLink {
   /** What has come before the stream was destroyed can still be read: it is ours. */
   get receivable(): boolean {
     this.#read();
-    return true;
+    return !this.#spoilt;
   }
 
   get error(): Error | null {
@@ -102,12 +105,15 @@ export class StreamLink implements AsyncFrameLink {
     this.#feed();
   }
 
+  /** Of a frame that was next to be taken: nothing in the ring can be any more. */
   violation(what: string): void {
+    this.#spoilt = true;
     this.#fail(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer sent an impossible ${what}`));
   }
 
   readable(): Promise<boolean> {
     this.#read();
+    if (this.#spoilt) return Promise.resolve(false);
     if (this.rx.available() > 0) return Promise.resolve(true);
     if (this.#ended) return Promise.resolve(false);
     return new Promise((resolve) => void this.#readers.push(resolve));
@@ -154,34 +160,39 @@ export class StreamLink implements AsyncFrameLink {
   /** Takes what has come as far as there is room. */
   #feed(): void {
     let whole = false;
-    for (let chunk = this.#rest[0]; chunk !== undefined; chunk = this.#rest[0]) {
-      const used = this.#take(chunk);
-      if (used < 0) break;
-      if (used < chunk.length) this.#rest[0] = chunk.subarray(used);
-      else this.#rest.shift();
-      if (this.#had === this.#total && this.#total > 0) {
+    let full = false;
+    while (!this.#failed) {
+      full = this.#total > 0 && this.#to < 0 && !this.#makeRoom();
+      if (full) break;
+      if (this.#total > 0 && this.#had === this.#total) {
         this.#in.advance(this.#total);
         this.#in.publish();
         this.#had = this.#total = 0;
         whole = true;
+        continue;
       }
+      const chunk = this.#rest[0];
+      if (chunk === undefined) break;
+      const used = this.#total === 0 ? this.#takeHeader(chunk) : this.#takeBody(chunk);
+      if (used < chunk.length) this.#rest[0] = chunk.subarray(used);
+      else this.#rest.shift();
     }
     if (whole) this.#answerReaders(true);
-    if (this.#rest.length > 0 && !this.#ended) this.#stream.pause();
+    if (this.#ended) this.#over();
+    else if (full) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
-    else if (this.#ended) this.#over();
   }
 
-  /** Puts a part of the chunk where it belongs; how much, or -1 when there is no room. */
-  #take(chunk: Uint8Array): number {
-    if (this.#total === 0) {
-      const bytes = Math.min(chunk.length, FRAME_HEADER_BYTES - this.#had);
-      this.#headerBytes.set(chunk.subarray(0, bytes), this.#had);
-      this.#had += bytes;
-      if (this.#had === FRAME_HEADER_BYTES) this.#begin();
-      return this.#ended ? -1 : bytes;
-    }
-    if (this.#to < 0 && !this.#makeRoom()) return -1;
+  /** Both return how much of the chunk was theirs. */
+  #takeHeader(chunk: Uint8Array): number {
+    const bytes = Math.min(chunk.length, FRAME_HEADER_BYTES - this.#had);
+    this.#headerBytes.set(chunk.subarray(0, bytes), this.#had);
+    this.#had += bytes;
+    if (this.#had === FRAME_HEADER_BYTES) this.#begin();
+    return bytes;
+  }
+
+  #takeBody(chunk: Uint8Array): number {
     const bytes = Math.min(chunk.length, this.#total - this.#had);
     this.#in.copy(chunk, 0, bytes, this.#to + this.#had);
     this.#had += bytes;
@@ -192,12 +203,13 @@ export class StreamLink implements AsyncFrameLink {
   #begin(): void {
     const [body = 0, tag = 0] = this.#header;
     if (!isTag(tag)) return this.#fail(new SmcError('ERR_SMC_FRAME_TYPE', 'the peer sends no frames, or in another byte order'));
-    if (body < 4 || (body & 7) !== 4) return this.violation('frame length');
+    if (body < 4 || (body & 7) !== 4) {
+      return this.#fail(new SmcError('ERR_SMC_PEER_VIOLATION', 'the peer sent an impossible frame length'));
+    }
     const most = maxRecord(this.#in.capacity);
     if (body > most) return this.#fail(new SmcError('ERR_SMC_RECORD_TOO_LARGE', `a frame of ${body} bytes; at most ${most} here`));
     this.#total = framedBytes(body);
     this.#to = -1;
-    this.#makeRoom();
   }
 
   #makeRoom(): boolean {
@@ -210,7 +222,7 @@ export class StreamLink implements AsyncFrameLink {
   #fail(error: Error): void {
     this.#error ??= error;
     this.#rest = [];
-    this.#ended = true;
+    this.#failed = this.#ended = true;
     this.#stream.destroy(error);
     this.#answerReaders(this.rx.available() > 0);
   }
@@ -219,7 +231,8 @@ export class StreamLink implements AsyncFrameLink {
   #over(): void {
     this.#ended = true;
     // Frames that wait for room still come out; a part of one does not.
-    if (this.#rest.length === 0) {
+    const waiting = this.#rest.length > 0 || (this.#total > 0 && this.#had === this.#total);
+    if (!waiting || this.#failed) {
       if (this.#had > 0) this.#error ??= systemError('ECONNRESET', 'read');
       this.#answerReaders(this.rx.available() > 0);
     }

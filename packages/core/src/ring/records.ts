@@ -174,6 +174,8 @@ export class RecordReader {
       // The handler has received itself: what this call has looked at is not what comes next any more.
       if (ring.cursor !== next || ring.closed) return count;
     }
+    // Records are published whole: a piece of a length would be waited for without end.
+    if (count < limit && done < available && !ring.violated) return this.violate(count);
     return count;
   }
 

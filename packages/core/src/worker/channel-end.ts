@@ -43,14 +43,14 @@ export class ChannelEnd extends Duplex {
   constructor(port: WorkerPort, options: ChannelEndOptions = {}) {
     const { allowHalfOpen = false, busyPoll, readableHighWaterMark, writableHighWaterMark } = options;
     const resolved = resolveOptions(busyPoll === undefined ? {} : { busyPoll });
-    const claimed = claim(port);
     super({
       allowHalfOpen,
       decodeStrings: false,
       ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
       ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
     });
-    const channel = new WorkerChannel(claimed, resolved.busyPoll);
+    // What can be refused has been: from here on the port is this end's.
+    const channel = new WorkerChannel(claim(port), resolved.busyPoll);
     const stream = new RingStream(this as unknown as StreamOwner, channel, undefined, new AsyncResource('SMCCHANNEL'));
     this.#channel = channel;
     this.#stream = stream;
