@@ -10,6 +10,7 @@ import { PNPM, PUBLISHED, ROOT, run, runAsProgram, step, StepError } from './ste
 /** What the project of a user could look like: one program, run once as server and once as client. */
 const PROGRAM = `
 import { connect, createServer } from '@smcjs/core';
+import { createChannel, open } from '@smcjs/core/channel';
 
 const [role, port] = process.argv.slice(2);
 if (role === 'server') {
@@ -24,13 +25,15 @@ if (role === 'server') {
   const socket = connect(Number(port), '127.0.0.1', () => socket.end(sent));
   socket.on('data', (chunk) => received.push(chunk));
   socket.on('end', () => {
-    console.log(JSON.stringify({ transport: socket.transport, declines: socket.declines, same: Buffer.concat(received).equals(sent) }));
+    const threads = open(createChannel().port1).destroy().transport;
+    const same = Buffer.concat(received).equals(sent);
+    console.log(JSON.stringify({ transport: socket.transport, declines: socket.declines, same, threads }));
   });
 }
 `;
 
 /**
- * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, files}, where files are the
+ * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files}, where files are the
  * names in each tarball.
  */
 export async function packCheck({ quiet = false } = {}) {

@@ -11,13 +11,14 @@ interface Seen {
   transport: string;
   declines: { transport: string; reason: string }[];
   same: boolean;
+  threads: string;
   files: Record<string, string[]>;
 }
 
 it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
   const { packCheck } = (await import(script)) as { packCheck: (options: { quiet: boolean }) => Promise<Seen> };
   const seen = await packCheck({ quiet: true });
-  expect(seen).toMatchObject({ transport: 'smcd', same: true });
+  expect(seen).toMatchObject({ transport: 'smcd', same: true, threads: 'memory' });
   expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
   for (const name of ['smcd', 'smcr']) expect(seen.files[name]?.filter((file) => file.endsWith('.node'))).toHaveLength(1);
   for (const names of Object.values(seen.files)) {

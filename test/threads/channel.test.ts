@@ -1,10 +1,10 @@
 // channel.test.ts - worker channels: bytes, records and ends between two threads, and within one.
 
-import { Worker } from 'node:worker_threads';
-import { createChannel, open, openBlocking, type WorkerPort } from '@smcjs/core/channel';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { ChannelEnd, createChannel, open, openBlocking, type WorkerPort } from '@smcjs/core/channel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { collect, event, record, until } from '../support/events.js';
+import { collect, errorOf, event, record, until } from '../support/events.js';
 import { payload } from '../support/random.js';
 import { both, codeOf, opened, withWorker } from './pair.js';
 
@@ -253,6 +253,18 @@ describe('a port', () => {
     // Nothing of that has spoilt it.
     opened(port1).end('fine');
     expect(String(await collect(opened(port2)))).toBe('fine');
+  });
+
+  it('that was posted elsewhere ends at once where it is opened by mistake, and crashes nothing', async () => {
+    for (const openWrong of [open, openBlocking]) {
+      const { port2 } = createChannel();
+      const { port1: carrier } = new MessageChannel();
+      carrier.postMessage(port2, [port2.bell]);
+      const end = openWrong(port2);
+      if (end instanceof ChannelEnd) expect((await errorOf(end)).code).toBe('ECONNRESET');
+      else expect(await codeOf(() => end.readable())).toBe('ECONNRESET');
+      carrier.close();
+    }
   });
 
   it('is of a channel with a size that can be', async () => {

@@ -3,7 +3,10 @@
 import { SmcError, systemError } from '../errors.js';
 import type { RingSurface } from '../socket/ring-surface.js';
 
-/** A connection with a ring: a socket or a channel end. */
+/**
+ * A connection with a ring: a channel end, or a socket. From a socket receive before its first bytes come (in 'connect',
+ * 'connection'): what its stream has read is not in the ring any more.
+ */
 export interface RingConnection {
   readonly ring: RingSurface | undefined;
   readonly errored: Error | null;

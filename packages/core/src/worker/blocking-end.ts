@@ -18,7 +18,7 @@ export interface BlockingEndOptions {
  * {@link RingSurface}; the peer may be either kind of end. Lengths are bytes, times milliseconds.
  *
  * When the peer has reset or its thread was terminated, and everything it published was read, receiving calls throw
- * `ECONNRESET`; the end of a thread is noticed within 100 ms. Sending to a peer that has closed takes nothing, see
+ * `ECONNRESET`; the end of a thread is noticed within a second. Sending to a peer that has closed takes nothing, see
  * {@link writable}. Any call may throw `ERR_SMC_PEER_VIOLATION` when the ring was overwritten, and this end is closed then.
  * It has no stream side and keeps no event loop alive.
  */

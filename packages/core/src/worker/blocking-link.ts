@@ -1,5 +1,6 @@
 // blocking-link.ts - a pair of rings for a thread that blocks: waiting, ending and noticing the peer's end.
 
+import type { MessagePort } from 'node:worker_threads';
 import { usableCores } from '../cores.js';
 import { SmcError, systemError } from '../errors.js';
 import type { BusyPoll } from '../options.js';
@@ -12,8 +13,9 @@ import { atExit } from './exit.js';
 import { PollWindow } from './poll-window.js';
 import type { ClaimedPort } from './port.js';
 
-/** A thread that waits looks so often whether the peer's thread is still there, milliseconds. */
-const LIVENESS_MS = 100;
+/** How long a thread that waits sleeps before it looks whether the peer's thread is still there: at first, at most. */
+const PATIENCE_MS = 100;
+const MAX_PATIENCE_MS = 1000;
 /** Looks, 5 ns each, between two looks at the clock. */
 const LOOKS = 64;
 
@@ -26,6 +28,7 @@ export class BlockingLink {
   bytesRead = 0;
   bytesWritten = 0;
   readonly #bell: Bell;
+  readonly #port: MessagePort;
   readonly #window: PollWindow;
   readonly #forget: () => void;
   #open = true;
@@ -33,10 +36,12 @@ export class BlockingLink {
   /** The peer's thread or end is gone. */
   #lost = false;
   #checked = 0;
+  #patience = PATIENCE_MS;
 
   constructor({ rx, tx, bell }: ClaimedPort, busyPoll: BusyPoll) {
     this.rx = new RingConsumer(rx);
     this.tx = new RingProducer(tx);
+    this.#port = bell;
     this.#bell = new Bell(rx.words, tx.words, bell);
     this.#window = PollWindow.of(busyPoll, usableCores());
     this.#forget = atExit(() => this.close(false));
@@ -153,7 +158,7 @@ export class BlockingLink {
     this.#forget();
     this.tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal || unread ? CONN_STATE.abnormal : 0));
     this.#bell.tell();
-    this.#bell.port.close();
+    this.#port.close();
   }
 
   #peerState(): number {
@@ -171,8 +176,13 @@ export class BlockingLink {
     const left = deadline - performance.now();
     // Who asks again and again without waiting learns of the peer's death, too.
     if (!(left > 0)) return this.#lost ? false : this.#checkPeer();
-    if (this.#bell.block(Math.min(left, LIVENESS_MS))) this.#window.woken(micros());
-    else this.#checkPeer();
+    if (this.#bell.block(Math.min(left, this.#patience))) {
+      this.#patience = PATIENCE_MS;
+      this.#window.woken(micros());
+    } else {
+      this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE_MS);
+      this.#checkPeer();
+    }
     return true;
   }
 
@@ -183,7 +193,7 @@ export class BlockingLink {
       if (looks % LOOKS !== 0) continue;
       const now = micros();
       if (this.#window.open(now)) continue;
-      if (this.#window.micros > 0) this.#window.slept(now);
+      if (looks > LOOKS) this.#window.slept(now);
       return false;
     }
   }
@@ -191,7 +201,7 @@ export class BlockingLink {
   /** Looks now and then whether the peer's thread is there; true when it was just found to be gone. */
   #checkPeer(): boolean {
     const now = performance.now();
-    if (this.#lost || now - this.#checked < LIVENESS_MS) return false;
+    if (this.#lost || now - this.#checked < PATIENCE_MS) return false;
     this.#checked = now;
     this.#lost = !this.#bell.peerThere();
     return this.#lost;

@@ -62,6 +62,6 @@ export class PollWindow {
 
   /** Looked until now, found nothing, and goes to sleep. */
   slept(now: number): void {
-    this.#spent += now - this.#activity;
+    this.#spent += Math.min(now - this.#activity, this.micros);
   }
 }

@@ -1,5 +1,6 @@
 // port.ts - the two ports of a worker channel: plain objects that are posted to the threads which open them.
 
+import { types } from 'node:util';
 import { MessageChannel, MessagePort } from 'node:worker_threads';
 import { SmcError } from '../errors.js';
 import { allocateShared, openShared, type RingMemory, WORD } from '../ring/layout.js';
@@ -65,7 +66,7 @@ export interface ClaimedPort {
  */
 export function claim(port: unknown): ClaimedPort {
   const given = (typeof port === 'object' && port !== null ? port : {}) as Partial<WorkerPort>;
-  const shared = given.rx instanceof SharedArrayBuffer && given.tx instanceof SharedArrayBuffer && given.rx !== given.tx;
+  const shared = types.isSharedArrayBuffer(given.rx) && types.isSharedArrayBuffer(given.tx) && given.rx !== given.tx;
   const rx = shared ? openShared(given.rx as SharedArrayBuffer) : undefined;
   const tx = shared ? openShared(given.tx as SharedArrayBuffer) : undefined;
   if (given.type !== 'smc-worker-port' || rx === undefined || tx === undefined || !(given.bell instanceof MessagePort)) {

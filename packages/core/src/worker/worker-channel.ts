@@ -32,12 +32,12 @@ export class WorkerChannel implements Channel, HubMember {
     this.rx = new RingConsumer(rx);
     this.tx = new RingProducer(tx);
     this.busyPoll = busyPoll;
+    this.#port = bell;
     this.#bell = new Bell(rx.words, tx.words, bell);
     // A port that has lost its other end before it was opened may have said so already.
     if (!this.#bell.peerThere()) setImmediate(() => this.#lost());
-    this.#port = this.#bell.port;
-    this.#port.on('message', () => this.#hub.woken(this));
-    this.#port.on('close', () => this.#lost());
+    bell.on('message', () => this.#hub.woken(this));
+    bell.on('close', () => this.#lost());
     this.#hub.add(this);
   }
 
