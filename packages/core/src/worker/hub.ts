@@ -99,9 +99,9 @@ export class Hub {
   /** The bell of this end has rung. */
   woken(member: HubMember): void {
     if (!this.#members.has(member)) return;
-    this.#window.woken(micros());
-    this.#wake(member);
     this.#turnBegan = micros();
+    this.#window.woken(this.#turnBegan);
+    this.#wake(member);
     this.#round();
   }
 
@@ -122,7 +122,7 @@ export class Hub {
   #turnSoon(): void {
     if (this.#immediate !== undefined) return;
     if (this.#polled.some((member) => member.ref) || this.#again.some((member) => member.ref)) {
-      this.#immediate = setImmediate(this.#onTurn);
+      this.#immediate = setImmediate(this.#onImmediate);
       return;
     }
     // An immediate would keep the loop alive, one that is unref'd lets it block: so a message to ourselves.
@@ -136,13 +136,17 @@ export class Hub {
     this.#self.there.postMessage(0);
   }
 
+  readonly #onImmediate = (): void => {
+    this.#immediate = undefined;
+    this.#onTurn();
+  };
+
   readonly #onMessage = (): void => {
     this.#posted = false;
     this.#onTurn();
   };
 
-  readonly #onTurn = (): void => {
-    this.#immediate = undefined;
+  #onTurn(): void {
     this.turn++;
     this.#turnBegan = micros();
     const again = this.#again;
@@ -151,7 +155,7 @@ export class Hub {
       this.#each(again, (member) => member.dispatch());
     }
     this.#round();
-  };
+  }
 
   /** After ticks come promises, then the next round. */
   readonly #afterTicks = () => void RESOLVED.then(this.#afterPromises);
@@ -169,18 +173,23 @@ export class Hub {
 
   #round(): void {
     if (this.#inRound || this.#polled.length === 0) return;
-    if (this.#look()) return this.#dispatch();
-    const now = micros();
-    const polling = this.#polled.some((member) => member.ref) && this.#window.micros > 0;
-    if (polling && this.#window.open(now)) return this.#turnSoon();
-    if (polling) this.#window.slept(now);
-    this.#sleep();
+    if (!this.#look()) {
+      const now = micros();
+      const polling = this.hot && this.#polled.some((member) => member.ref);
+      if (polling && this.#window.open(now)) return this.#turnSoon();
+      if (polling) this.#window.slept(now);
+      this.#sleep();
+      // Those that are left have had news in the last moment.
+      if (this.#polled.length === 0) return;
+    }
+    this.#dispatch();
   }
 
   #look(): boolean {
     const polled = this.#polled;
     const { length } = polled;
-    for (let looks = SLICE_LOOKS; looks > 0; looks -= length) {
+    // Who does not poll looks once: on a shared processor a slice is taken from whom it waits for.
+    for (let looks = this.hot ? SLICE_LOOKS : 1; looks > 0; looks -= length) {
       for (let i = 0; i < length; i++) if ((polled[i] as HubMember).fresh()) return true;
     }
     return false;
@@ -200,6 +209,11 @@ export class Hub {
     const now = micros();
     this.#window.active(now);
     if (now - this.#turnBegan > TURN_MICROS) return this.#turnSoon();
+    if (!this.hot) {
+      // Without polling it lies down before ticks and promises run: what comes meanwhile rings, once.
+      this.#sleep();
+      if (this.#polled.length === 0) return;
+    }
     this.#inRound = true;
     process.nextTick(this.#afterTicks);
   }
@@ -218,6 +232,7 @@ export class Hub {
     }
   }
 
+  /** Those without news, that is. */
   #sleep(): void {
     const polled = this.#polled;
     for (let i = polled.length - 1; i >= 0; i--) {
@@ -226,8 +241,6 @@ export class Hub {
       member.polled = false;
       polled.splice(i, 1);
     }
-    // What came in the last moment.
-    if (polled.length > 0) this.#turnSoon();
   }
 }
 
