@@ -2,6 +2,7 @@
 
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createChannel, open } from '../src/channel.js';
 import { connect, createServer, type Socket, type SmcOptions } from '../src/index.js';
 
 /** Both ends; `accepted` is told of the server's end within 'connection', before anything is read from it. */
@@ -24,6 +25,17 @@ export async function memoryPair(
   const pair: [Socket, Socket] = [client, await other];
   server.close();
   return pair;
+}
+
+/** Both ends of a worker channel, in this thread; they stand in for sockets as far as streams go. */
+export async function channelPair(
+  options: { highWaterMark?: number; allowHalfOpen?: boolean; ringSize?: number } = {},
+): Promise<[client: net.Socket, server: net.Socket]> {
+  const { highWaterMark, ringSize, allowHalfOpen = false } = options;
+  const { port1, port2 } = createChannel(ringSize === undefined ? {} : { ringSize });
+  const limits = highWaterMark === undefined ? {} : { readableHighWaterMark: highWaterMark, writableHighWaterMark: highWaterMark };
+  const ends = [port1, port2].map((port) => open(port, { allowHalfOpen, ...limits }));
+  return ends as unknown as [net.Socket, net.Socket];
 }
 
 export async function netPair(

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { bytesAt } from './ring-model.js';
-import { memoryPair, netPair, until } from './pair-helper.js';
+import { channelPair, memoryPair, netPair, until } from './pair-helper.js';
 
 /** Numbers that follow from the seed. */
 function random(seed: number): (below: number) => number {
@@ -125,21 +125,28 @@ async function run([writer, reader]: [net.Socket, net.Socket], ops: readonly Op[
 }
 
 describe('writing to a ring', () => {
-  for (let seed = 1; seed <= 12; seed++) {
-    it(`looks like writing to a net.Socket, operation by operation (seed ${seed})`, async () => {
+  const seeds = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  const over = [
+    ['memory', memoryPair],
+    ['a worker channel', channelPair],
+  ] as const;
+  const cases = (from: number, to: number) => over.flatMap(([name, pair]) => seeds(from, to).map((seed) => ({ name, pair, seed })));
+
+  for (const { name, pair, seed } of cases(1, 12)) {
+    it(`over ${name} looks like writing to a net.Socket, operation by operation (seed ${seed})`, async () => {
       const ops = program(seed, 4000, 8000);
       const options = { highWaterMark: seed % 3 === 0 ? 1000 : 16_384, allowHalfOpen: true };
-      const ours = await run(await memoryPair({ ...options, ringSize: 16_384 }), ops, true);
+      const ours = await run(await pair({ ...options, ringSize: 16_384 }), ops, true);
       const theirs = await run(await netPair(options), ops, true);
       expect(ours).toEqual(theirs);
     });
   }
 
-  for (let seed = 101; seed <= 106; seed++) {
-    it(`keeps the order of callbacks, counts and bytes when chunks are larger than the ring (seed ${seed})`, async () => {
+  for (const { name, pair, seed } of cases(101, 106)) {
+    it(`over ${name} keeps the order of callbacks, counts and bytes when chunks are larger than the ring (seed ${seed})`, async () => {
       const ops = program(seed, 600_000, 4_000_000);
       const options = { allowHalfOpen: true };
-      const ours = await run(await memoryPair({ ...options, ringSize: seed % 2 === 0 ? 16_384 : 65_536 }), ops, false);
+      const ours = await run(await pair({ ...options, ringSize: seed % 2 === 0 ? 16_384 : 65_536 }), ops, false);
       const theirs = await run(await netPair(options), ops, false);
       expect(ours).toEqual(theirs);
     });

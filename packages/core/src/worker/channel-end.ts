@@ -75,8 +75,11 @@ export class ChannelEnd extends Duplex {
     return this.#stream.bytesRead;
   }
 
+  /** As in node:net, bytes included that still wait for room. */
   get bytesWritten(): number {
-    return this.#stream.sender.bytes;
+    const { sender } = this.#stream;
+    const buffered = (this as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? [];
+    return sender.bytes + (this.destroyed ? 0 : sender.pendingBytes(buffered));
   }
 
   /** Counters, as those of a socket. `doorbells`: times the peer slept and was woken. */
