@@ -1,5 +1,6 @@
 // channel.test.ts - worker channels: bytes, records and ends between two threads, and within one.
 
+import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { ChannelEnd, createChannel, open, openBlocking, type WorkerPort } from '@smcjs/core/channel';
 import fc from 'fast-check';
@@ -55,6 +56,20 @@ describe('a worker channel', () => {
       );
     });
   }
+
+  it("loses nothing to who awaits one 'data' after the other, nor the end", async () => {
+    const { end } = withWorker('stream', {}, { allowHalfOpen: true });
+    const bytes = payload(3, 500_009);
+    const ended = event(end, 'end').then(() => undefined);
+    end.end(bytes);
+    const chunks: Buffer[] = [];
+    for (;;) {
+      const chunk = await Promise.race([once(end, 'data'), ended]);
+      if (chunk === undefined) break;
+      chunks.push(chunk[0] as Buffer);
+    }
+    expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+  });
 
   it('keeps what is sent before the other side opens its port', async () => {
     const { port1, port2 } = createChannel();

@@ -150,25 +150,26 @@ export class Hub {
     this.turn++;
     this.#turnBegan = micros();
     const again = this.#again;
-    if (again.length > 0) {
-      this.#again = [];
-      this.#each(again, (member) => member.dispatch());
-    }
-    this.#round();
+    if (again.length === 0) return this.#round();
+    this.#again = [];
+    this.#each(again, (member) => member.dispatch());
+    this.#roundLater();
   }
 
-  /** After ticks come promises, then the next round. */
+  /**
+   * The next round, when ticks and promises have run: who awaits one event after the other must miss none. After ticks come
+   * promises, and what they have caused; the tick they leave runs when all of them are at rest.
+   */
+  #roundLater(): void {
+    this.#inRound = true;
+    process.nextTick(this.#afterTicks);
+  }
+
   readonly #afterTicks = () => void RESOLVED.then(this.#afterPromises);
-  readonly #afterPromises = () => {
+  readonly #afterPromises = () => process.nextTick(this.#nextRound);
+  readonly #nextRound = () => {
     this.#inRound = false;
-    try {
-      this.#round();
-    } catch (error) {
-      // What a listener throws is an exception, not a rejected promise.
-      process.nextTick(() => {
-        throw error;
-      });
-    }
+    this.#round();
   };
 
   #round(): void {
@@ -214,8 +215,7 @@ export class Hub {
       this.#sleep();
       if (this.#polled.length === 0) return;
     }
-    this.#inRound = true;
-    process.nextTick(this.#afterTicks);
+    this.#roundLater();
   }
 
   /** All are called, also when one of them throws; then what they have to say is still in their rings. */
