@@ -18,7 +18,9 @@ const guest = {
     // Two emulated processors.
     fileParallelism: false,
     server,
-    ...watchdogs,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+    teardownTimeout: 60_000,
   },
 };
 
