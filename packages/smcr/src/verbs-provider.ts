@@ -7,7 +7,7 @@
 //   the loop, and allocate nothing.
 // - Errors: a failing control verb rejects with an Error shaped like node's system errors: `code` is the POSIX name ('EINVAL',
 //   'ENOMEM'), `syscall` the verb ('ibv_modify_qp'). A call on something destroyed rejects or throws with code 'EBADF'.
-// - Nothing here keeps the event loop alive.
+// - Open handles do not keep the event loop alive; a control verb under way does, as any request.
 // - Tear-down: stop posting, queue pair to ERROR, poll until its requests are flushed, destroy the queue pair, then release its
 //   memory. `VerbsContext.close` does the same for what is left, in that order.
 // - Work requests and completions are records in memory the caller owns (see {@link SEND_WR}): 32-bit words in the byte order of

@@ -1,9 +1,9 @@
-// 05-rdma-verbs.ts - RDMA without SMC: two queue pairs of one device talk to each other, first by SEND and receive, then by
+// 08-rdma-verbs.ts - RDMA without SMC: two queue pairs of one device talk to each other, first by SEND and receive, then by
 // RDMA WRITE, which the receiver's program has no part in. See docs/rdma-from-node.md.
 //
 //   sudo modprobe rdma_rxe && sudo rdma link add rxe0 type rxe netdev lo     (any RDMA device will do)
-//   node packages/examples/dist/05-rdma-verbs.js
-//   node scripts/guest.mjs node packages/examples/dist/05-rdma-verbs.js      (in the guest, on any machine)
+//   node packages/examples/dist/08-rdma-verbs.js
+//   node scripts/guest.mjs node packages/examples/dist/08-rdma-verbs.js      (in the guest, on any machine)
 
 import {
   COMPLETION,
