@@ -41,6 +41,8 @@ describeNative('a peer on a ring', () => {
       await until(() => (server.seen[0]?.events.length ?? 0) > 0);
       if (ends.source.includes('end')) server.only().end();
       await until(() => ends.test(server.seen[0]?.events.join(' ') ?? ''));
+      // Who did not end in order says so: a peer that is not hostile must not take it for an end.
+      if (!ends.source.includes('end')) expect((rx.words[WORD.connState] ?? 0) & CONN_STATE.abnormal).not.toBe(0);
       await stillServes();
     });
   }

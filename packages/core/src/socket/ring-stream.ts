@@ -214,11 +214,12 @@ export class RingStream implements ChannelSink, SenderOwner {
     this.#socket.destroy(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${what}`));
   }
 
-  /** This side is done. With unread bytes, or when `abnormal`, the peer sees a reset, as TCP would have it. */
+  /** This side is done. With unread bytes, after a reset, or when `abnormal`, the peer sees a reset, as TCP would have it. */
   close(abnormal: boolean): void {
     if (this.#closed) return;
     const { rx, tx } = this.channel;
-    if (!abnormal && !this.#peerClosed && rx.available() > 0) abnormal = true;
+    // Who was reset has not ended: a peer that is alive must not see an end before the reset of the TCP connection comes.
+    if (this.#reset || (!this.#peerClosed && rx.available() > 0)) abnormal = true;
     this.sender.close();
     this.#closed = rx.closed = true;
     clearTimeout(this.#verdict);
