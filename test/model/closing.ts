@@ -4,125 +4,26 @@
 // Each side writes some bytes into a ring of one byte, ends, and reads until the other's end; it may also do what the
 // case allows, at any time. That news arrive is the doorbell's model.
 
+import { type At, CLOSING_RULES, type ClosingRules, type May, type Side, type Ring, type State, startOf } from './closing-state.js';
 import { type Model, replaced, type Step } from './explore.js';
 
-export interface ClosingRules {
-  /** Bytes are published before the state says that no more follow. */
-  readonly publishFirst: boolean;
-  /** The reader looks at the state, then once more for bytes. */
-  readonly stateFirst: boolean;
-  /** A lost peer's bytes are read before its end is told. */
-  readonly drainFirst: boolean;
-  /** Closing is told by the doorbell. */
-  readonly tellsClosing: boolean;
-  /** A writer is told that the peer reads nothing more. */
-  readonly failsWrites: boolean;
-  /** The TCP connection's end is the peer's. */
-  readonly guard: boolean;
-  /** A ring is given to another connection only when both sides have closed this one, or the peer is lost. */
-  readonly bothClosed: boolean;
-}
-
-export const CLOSING_RULES: ClosingRules = {
-  publishFirst: true,
-  stateFirst: true,
-  drainFirst: true,
-  tellsClosing: true,
-  failsWrites: true,
-  guard: true,
-  bothClosed: true,
-};
-
-/** What a side may do besides writing everything and ending. */
-export type May = 'end' | 'destroy' | 'reset' | 'die';
-
-type At =
-  | 'idle'
-  | 'publish'
-  | 'say done'
-  | 'tell'
-  | 'drain'
-  | 'release'
-  | 'state'
-  | 'last'
-  | 'after'
-  | 'close'
-  | 'say closed'
-  | 'tell closed'
-  | 'retire?'
-  | 'hang up'
-  | 'closed'
-  | 'dead';
-
-interface Side {
-  readonly at: At;
-  /** Where it goes on after publishing. */
-  readonly onward: At;
-  readonly left: number; // bytes still to write
-  readonly written: number;
-  readonly read: number;
-  readonly finished: boolean; // its half is closed
-  readonly ended: boolean; // the other half is
-  readonly reset: boolean;
-  readonly peerClosed: boolean;
-  readonly peerLost: boolean;
-  readonly abnormal: boolean; // how it closes
-  readonly dropped: boolean; // it gave up before it had read everything
-  readonly retired: boolean; // the ring it reads is another connection's
-  // what has reached it
-  readonly news: boolean;
-  readonly hungUp: '' | 'fin' | 'rst';
-  readonly lost: boolean;
-}
-
-/** The ring a side writes: words in memory. */
-interface Ring {
-  readonly producer: number;
-  readonly consumer: number;
-  readonly done: boolean;
-  readonly closed: boolean;
-  readonly abnormal: boolean;
-}
-
-interface State {
-  readonly sides: readonly Side[];
-  readonly rings: readonly Ring[];
-  readonly mistake: string;
-}
+export { CLOSING_RULES, type ClosingRules, type May };
 
 const CAPACITY = 1;
 const OVER: readonly At[] = ['closed', 'dead'];
 
 export function closing(rules: ClosingRules, may: readonly [May, May], bytes: readonly [number, number]): Model<State> {
-  const side = (left: number): Side => ({
-    at: 'idle',
-    onward: 'idle',
-    left,
-    written: 0,
-    read: 0,
-    finished: false,
-    ended: false,
-    reset: false,
-    peerClosed: false,
-    peerLost: false,
-    abnormal: false,
-    dropped: false,
-    retired: false,
-    news: false,
-    hungUp: '',
-    lost: false,
-  });
-  const ring: Ring = { producer: 0, consumer: 0, done: false, closed: false, abnormal: false };
   return {
-    start: { sides: bytes.map(side), rings: [ring, ring], mistake: '' },
+    start: startOf(bytes),
     steps: (state) => [0, 1].flatMap((who) => sideSteps(state, who)),
     wrong: ({ mistake }) => (mistake === '' ? undefined : mistake),
     stuck: ({ sides }) => {
-      const open = sides.findIndex(({ at }) => !OVER.includes(at));
+      // Who reads nothing may stay open, with what there is to read.
+      const open = sides.findIndex(({ at, stalled }) => !OVER.includes(at) && !stalled);
       if (open >= 0) return `side ${open} never closes`;
       const held = sides.findIndex(({ at, retired }) => at === 'closed' && !retired);
       if (held >= 0) return `the ring of side ${held} is never given back`;
-      if (may.some((what) => what !== 'end')) return undefined;
+      if (may.some((what) => what !== 'end' && what !== 'answer')) return undefined;
       return sides.every(({ read, ended, reset }, who) => ended && !reset && read === bytes[1 - who])
         ? undefined
         : 'an orderly end is not orderly';
@@ -142,9 +43,9 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
     };
     const tell = (change: Partial<Side>) => ({ sides: replaced(state.sides, 1 - who, { ...peer, ...change }) });
     const mistake = (what: string): Step<State> => to('makes a mistake', {}, { mistake: what });
-    /** A store into the ring we write, which the peer may have given away. */
+    /** A store into the ring we write, which the peer may have given away; those of a lost link group nobody gets. */
     const put = (label: string, change: Partial<Side>, words: Partial<Ring>): Step<State> =>
-      peer.retired && peer.at !== 'dead'
+      peer.retired && !peer.lost && peer.at !== 'dead'
         ? mistake("a ring is written that is another connection's")
         : to(label, change, { rings: replaced(state.rings, who, { ...tx, ...words }) });
 
@@ -164,24 +65,29 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         case 'tell':
           return [to('tells', { at: 'idle' }, tell({ news: true }))];
         case 'drain':
-          if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('reads', { at: 'release', read: rx.producer })];
+          if (me.stalled) return [to('reads nothing', { at: 'state' })];
+          if (rx.producer > me.read && (rules.drainFirst || !me.final)) return [to('reads', { at: 'release', read: rx.producer })];
           return [to('has read what there is', { at: rules.stateFirst ? 'state' : 'last' })];
         case 'release':
           return [
             to(
               'gives room',
-              { at: 'drain' },
+              { at: 'more' },
               { ...tell({ news: true }), rings: replaced(state.rings, 1 - who, { ...rx, consumer: me.read }) },
             ),
           ];
+        case 'more': {
+          const more = rx.producer > me.read || me.final || rx.done || rx.closed || rx.abnormal;
+          return [to(more ? 'asks for another callback' : 'has all', { at: 'after', news: me.news || (more && rules.asksAgain) })];
+        }
         case 'state': {
           const seen = { reset: me.reset || rx.abnormal, peerClosed: me.peerClosed || rx.closed };
-          const over = rx.done || rx.closed || me.peerLost;
+          const over = rx.done || rx.closed || me.final;
           if (!over) return [to('sees no end', { ...seen, at: 'after' })];
           return rules.stateFirst ? [to('sees an end', { ...seen, at: 'last' })] : [end({ ...me, ...seen })];
         }
         case 'last':
-          if (rx.producer > me.read && (rules.drainFirst || !me.peerLost)) return [to('sees more bytes', { at: 'after' })];
+          if (rx.producer > me.read && (rules.drainFirst || !me.final)) return [to('sees more bytes', { at: 'after' })];
           return rules.stateFirst ? [end(me)] : [to('sees no more bytes', { at: 'state' })];
         case 'after':
           if (me.ended && me.finished) return [to('is done', { at: 'close' })];
@@ -190,9 +96,10 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         case 'close': {
           // Unread bytes make it a reset, as on TCP.
           const unread = rx.producer > me.read && !me.peerClosed;
-          const abnormal = me.abnormal || unread;
+          const abnormal = me.abnormal || unread || (me.reset && rules.tellsReset);
           if (me.written > tx.producer && !me.peerClosed) return [put('publishes', {}, { producer: me.written })];
-          return [to('closes', { at: 'say closed', abnormal })];
+          const rst = me.abnormal || (me.reset && rules.resetsGuard);
+          return [to('closes', { at: 'say closed', abnormal, hangsUp: rst ? 'rst' : 'fin' })];
         }
         case 'say closed':
           return [put('says that it is closed', { at: 'tell closed' }, { done: true, closed: true, abnormal: me.abnormal })];
@@ -201,9 +108,7 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
         case 'retire?':
           return [retire('hang up')];
         case 'hang up':
-          return [
-            to('hangs up', { at: 'closed' }, peer.hungUp === 'rst' || !rules.guard ? {} : tell({ hungUp: me.abnormal ? 'rst' : 'fin' })),
-          ];
+          return [to('hangs up', { at: 'closed' }, rules.guard ? tell({ hungUp: me.hangsUp }) : {})];
         case 'closed':
           if (me.lost && !me.retired) return [to('gives the ring of a lost peer away', { retired: true })];
           if (me.news) return [retire('closed', { news: false })];
@@ -217,12 +122,23 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
     function idle(): Step<State>[] {
       const choices: Step<State>[] = [];
       if (me.news) choices.push(to('has news', { news: false, at: 'drain' }));
-      if (me.hungUp !== '' && !me.peerLost) {
-        const seen = { peerLost: true, peerClosed: true, reset: me.reset || me.hungUp === 'rst' };
-        choices.push(to(`is hung up on (${me.hungUp})`, { ...seen, at: 'drain' }));
+      if (me.hungUp === 'fin' || me.hungUp === 'rst') {
+        const seen = { final: true, peerClosed: true, waits: me.waits && !rules.guardEndsWait, reset: me.reset || me.hungUp === 'rst' };
+        choices.push(to(`is hung up on (${me.hungUp})`, { ...seen, hungUp: 'heard', at: 'drain' }));
       }
-      if (me.lost && !me.peerLost && rules.guard)
-        choices.push(to('loses its link group', { peerLost: true, peerClosed: true, at: 'drain' }));
+      if (me.lost && !me.final && !me.waits && rules.guard)
+        choices.push(
+          to('loses its link group', { final: !rules.waitsForGuard, waits: rules.waitsForGuard, peerClosed: true, at: 'drain' }),
+        );
+      // Not while the end of the TCP connection of who is gone is under way: it is there long before.
+      if (me.waits && rules.verdict && (me.hungUp === 'heard' || (me.hungUp === '' && peer.at !== 'dead')))
+        choices.push(to('has waited long enough', { waits: false, final: true, reset: true, at: 'drain' }));
+      if ((may[who] === 'break' || may[who] === 'stall') && !me.broke && !me.lost) {
+        const broke = { broke: true, lost: true, final: true, reset: true, peerClosed: true, stalled: may[who] === 'stall' };
+        choices.push(to('gives up its link group', { ...broke, at: 'drain' }, tell({ lost: true })));
+      }
+      if (me.stalled) return choices;
+      if (may[who] === 'answer' && !me.ended) return choices;
       if (me.left > 0 && rules.failsWrites && me.peerClosed) choices.push(to("can't write", { at: 'close', dropped: true }));
       else if (me.left > 0 && me.written - tx.consumer < CAPACITY) {
         const wrote = { left: me.left - 1, written: me.written + 1 };
@@ -248,7 +164,11 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
 
     /** The reader is told the end, or the reset. */
     function end(now: Side): Step<State> {
-      if (now.reset) return to('sees a reset', { ...now, at: 'close', ended: false });
+      if (now.reset) {
+        const made = peer.abnormal || peer.reset || me.broke;
+        return made ? to('sees a reset', { ...now, at: 'close', ended: false }) : mistake('a reset is told that nobody made');
+      }
+      if (peer.reset && !peer.finished && peer.at !== 'dead') return mistake('an end is told by a side that was reset');
       const lost = me.read < rx.producer || (peer.at !== 'dead' && !peer.dropped && me.read < peer.written);
       if (lost && !peer.abnormal) return mistake('the end is told before the last byte');
       return to('sees the end', { ...now, ended: true, at: 'after' });
