@@ -55,11 +55,18 @@ export class FieldReader {
   }
 
   text(offset: number): string {
-    const raw = this.bytesIfAny(offset, TEXT_LENGTH);
-    if (raw === undefined) return '';
-    let end = TEXT_LENGTH;
-    while (end > 0 && raw[end - 1] === BLANK) end--;
-    return String.fromCharCode(...raw.subarray(0, end));
+    this.#mustHold(offset, TEXT_LENGTH);
+    let end = offset + TEXT_LENGTH;
+    while (end > offset && this.#bytes[end - 1] === BLANK) end--;
+    // Texts have a handful of characters: a loop is quicker than what makes a string of an array.
+    let text = '';
+    let any = 0;
+    for (let at = offset; at < end; at++) {
+      const byte = this.#bytes[at] as number;
+      any |= byte;
+      text += String.fromCharCode(byte);
+    }
+    return any === 0 ? '' : text;
   }
 
   #mustHold(offset: number, length: number): void {

@@ -16,7 +16,8 @@ export interface WriteRequest {
 
 /** The connection, as its sending half needs it. */
 export interface SenderOwner {
-  /** Why nothing can be written any more, if so. */
+  /** Can nothing be written any more? And why: an error is made at each look. */
+  readonly failed: boolean;
   readonly failure: Error | undefined;
   /** Bytes got into the ring. */
   onWritten(): void;
@@ -78,7 +79,7 @@ export class RingSender {
 
   /** Writes a chunk of fewer than `below` bytes if nothing stands in its way; false when it has to take the usual one. */
   tryWrite(chunk: Uint8Array | string, encoding: BufferEncoding, below: number): boolean {
-    if (this.#done !== undefined || this.#closed || this.#owner.failure !== undefined) return false;
+    if (this.#done !== undefined || this.#closed || this.#owner.failed) return false;
     return this.#writeAtOnce(chunk, encoding, Math.min(below - 1, PIECE_BYTES));
   }
 
@@ -102,7 +103,7 @@ export class RingSender {
 
   /** Half close: no more bytes follow those written. */
   final(done: Done): void {
-    if (this.#owner.failure === undefined && !this.#closed) {
+    if (!this.#owner.failed && !this.#closed) {
       this.publish();
       this.#channel.tx.setState(CONN_STATE.sendingDone);
       this.#channel.notify();
@@ -142,9 +143,8 @@ export class RingSender {
   }
 
   #writable(done: Done): boolean {
-    const { failure } = this.#owner;
-    if (failure === undefined) return true;
-    done(failure);
+    if (!this.#owner.failed) return true;
+    done(this.#owner.failure);
     return false;
   }
 

@@ -230,8 +230,12 @@ export class RingStream implements ChannelSink, SenderOwner {
     this.writer?.();
   }
 
+  get failed(): boolean {
+    return this.#peerClosed || this.#reset;
+  }
+
   get failure(): Error | undefined {
-    if (!this.#peerClosed && !this.#reset) return undefined;
+    if (!this.failed) return undefined;
     return systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write');
   }
 

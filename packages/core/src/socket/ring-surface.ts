@@ -6,9 +6,12 @@ import { RecordReader, RecordWriter } from '../ring/records.js';
 import { PIECE_BYTES } from './ring-sender.js';
 import type { RingStream } from './ring-stream.js';
 
-/** Looks at the ring, 5 ns each, before a polling loop goes its round; and callbacks in a row until it does. */
+/** Looks at the ring, 5 ns each, before a polling loop goes its round. */
 const LINGER_LOOKS = 100;
-const LINGER_ROUNDS = 32;
+/** Callbacks in a row until it does, and the time after which it does it earlier, looked at every so many callbacks. */
+const LINGER_ROUNDS = 64;
+const LINGER_MS = 0.05;
+const LINGER_CLOCK = 16;
 
 interface RoomWaiter {
   readonly bytes: number;
@@ -220,7 +223,7 @@ export class RingSurface {
 
   /**
    * Called from the loop when there are bytes to peek, and once when the peer has ended. While messages come in a row it
-   * may be called up to 33 times before ticks and promises have their turn.
+   * may be called up to 65 times before ticks and promises have their turn.
    */
   get onreadable(): (() => void) | undefined {
     return this.#onreadable;
@@ -301,11 +304,16 @@ export class RingSurface {
    */
   #linger(callback: () => void): void {
     const { rx } = this.#stream.channel;
-    for (let round = 0; round < LINGER_ROUNDS; round++) {
+    let end = 0;
+    for (let round = 1; round <= LINGER_ROUNDS; round++) {
       let looks = LINGER_LOOKS;
       while (!rx.fresh()) if (--looks === 0) return;
       if (this.#stream.closed || this.#onreadable !== callback || rx.available() === 0) return;
       callback();
+      if (round % LINGER_CLOCK !== 0) continue;
+      const now = performance.now();
+      if (end === 0) end = now + LINGER_MS;
+      else if (now > end) return;
     }
   }
 
