@@ -1,6 +1,6 @@
 // messages.test.ts - records over worker channels: batches, back pressure, many to one, and death in the middle.
 
-import { batches, type ChannelEnd, createChannel, FanIn, sendAll } from '@smcjs/core/channel';
+import { batches, type ChannelEnd, createChannel, FanIn, frames, open, sendAll } from '@smcjs/core/channel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { event, until } from '../support/events.js';
@@ -115,6 +115,21 @@ describe('records over a worker channel', () => {
     there.destroy();
     await until(() => here.destroyed || here.readableEnded || here.ring.reserve(1) === undefined);
     expect(['EPIPE', 'ECONNRESET']).toContain(await codeOf(() => sendAll(here, [Buffer.of(1)])));
+  });
+
+  it('that end by an error throw it where they are iterated, and nobody has to listen to the event as well', async () => {
+    for (const receive of [batches, (end: ChannelEnd) => frames(end, Uint8Array)]) {
+      const { port1, port2 } = createChannel();
+      const [here, there] = [open(port1), open(port2)];
+      here.resetAndDestroy();
+      expect(
+        await codeOf(async () => {
+          for await (const _ of receive(there));
+        }),
+      ).toBe('ECONNRESET');
+      // An 'error' nobody hears is an uncaught exception, which fails the run.
+      if (!there.closed) await event(there, 'close');
+    }
   });
 
   for (const role of ['sender', 'blockingSender'] as const) {

@@ -7,11 +7,16 @@ import type { RingProducer } from '../ring/producer.js';
 import type { RingStream } from '../socket/ring-stream.js';
 import type { AsyncFrameLink } from './frame-link.js';
 
-/** Listens to 'error' of a connection on behalf of somebody who is told by other means. */
+/**
+ * Listens to 'error' of a connection on behalf of somebody who is told by other means. The event comes later than the news: a
+ * connection that has failed by the end of it goes on being listened to.
+ */
 export function hearing(owner: Duplex): () => void {
   const heard = (): void => {};
   owner.on('error', heard);
-  return () => void owner.off('error', heard);
+  return () => {
+    if (owner.errored === null) owner.off('error', heard);
+  };
 }
 
 export class RingLink implements AsyncFrameLink {

@@ -28,6 +28,7 @@ export async function* batches(end: RingConnection, limit = BATCH): AsyncGenerat
     }
     if (end.errored !== null) throw end.errored;
   } finally {
-    end.off('error', heard);
+    // Of an error that was thrown the event is yet to come.
+    if (end.errored === null) end.off('error', heard);
   }
 }
