@@ -16,6 +16,8 @@ export const ERROR_CODES = {
   ERR_SMC_PORT_IN_USE: 'this end of a worker channel is open already',
   ERR_SMC_FRAME_TYPE: 'what comes next is no frame, or one of another element type; it stays in the ring',
   ERR_SMC_FRAME_MISUSE: 'a frame was used after its commit or release, or the one before it is still held',
+  ERR_SMC_BUFFER_FULL: 'values came faster than the connection took them, and as many as may wait are waiting',
+  ERR_SMC_TASK_ENDED: 'the task of a worker pool ended without an answer to what it was given',
 } as const;
 
 export type SmcErrorCode = keyof typeof ERROR_CODES;
