@@ -69,6 +69,18 @@ describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transpo
     expect(output).toContain('500 frames of 65536 floats, sum 8175616000\n');
   });
 
+  check('06-piscina-frames prices every option on its pool, near the exact price', async () => {
+    const output = await run('06-piscina-frames.js');
+    expect(output).toMatch(/^384 prices of 20000 paths on 2 threads in [\d.]+ s$/m);
+    expect(output).toMatch(/^none is further than (0.5|1|1.5) from the exact one$/m);
+  });
+
+  check('07-rxjs-window gets every frame of the other process and sees the spike', async () => {
+    const output = await run('07-rxjs-window.js');
+    expect(output).toContain('frame 309: peak 3.00, mean ');
+    expect(output).toContain(`500 frames over ${transport}, 5 windows with a peak\n`);
+  });
+
   check('the demonstration ends by itself and shows all four parts', async () => {
     const output = await run('start.js');
     expect(output).toMatch(new RegExp(`^  ${transport} +yes`, 'm'));

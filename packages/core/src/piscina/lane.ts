@@ -1,0 +1,124 @@
+// lane.ts - one task of a map: frames go out to a worker in their order, answers come back in the same.
+
+import type { TypedArray } from '../frames/frame-format.js';
+import { frames, type TypedFrames } from '../frames/typed-frames.js';
+import type { ChannelEnd } from '../worker/channel-end.js';
+import type { FrameTypes } from './serve-frames.js';
+import { type StartedTask, startTask, type StreamTaskOptions, type TaskPool } from './stream-task.js';
+
+/** A frame of the source, kept until its answer has come: should the worker die, another computes it. */
+export interface Item<I> {
+  readonly index: number;
+  readonly frame: I;
+}
+
+/** What a lane tells whoever it belongs to. */
+export interface LaneEvents<I> {
+  /** Look at it again: there may be an answer, or it has started or ended. */
+  changed(): void;
+  /** It cannot send this frame: the fault of the frame, not of the lane. */
+  refused(item: Item<I>, error: unknown): void;
+}
+
+export class Lane<I extends TypedArray, O extends TypedArray> {
+  /** Handed to this lane, the answer not yet taken; in the order of the answers. */
+  readonly queue: Item<I>[] = [];
+  /** The answers. The first, which is empty, says that the task runs. */
+  readonly answers: TypedFrames<O>;
+  /** Resolves when the task is over. */
+  readonly settled: Promise<void>;
+  started = false;
+  /** The task is over: what is not answered in the ring never will be. */
+  over = false;
+  /** Why, when not in order. */
+  reason: unknown;
+
+  readonly #task: StartedTask<unknown>;
+  readonly #end: ChannelEnd;
+  readonly #frames: TypedFrames<I>;
+  readonly #abort: AbortController | undefined;
+  readonly #events: LaneEvents<I>;
+  #outbox: Item<I>[] = [];
+  #sending = false;
+
+  constructor(
+    pool: TaskPool,
+    data: unknown,
+    types: FrameTypes<I, O>,
+    options: StreamTaskOptions,
+    abortable: boolean,
+    events: LaneEvents<I>,
+  ) {
+    this.#events = events;
+    this.#abort = abortable ? new AbortController() : undefined;
+    const signal = this.#abort === undefined ? {} : { signal: this.#abort.signal };
+    this.#task = startTask(pool, data, { ...options, ...signal });
+    const { end, done } = this.#task;
+    this.#end = end;
+    end.on('error', () => {});
+    this.#frames = frames(end, types.input);
+    this.answers = frames(end, types.output);
+    end.ring.onreadable = () => events.changed();
+    this.settled = done.then(
+      () => this.#isOver(undefined),
+      (error: unknown) => this.#isOver(error),
+    );
+  }
+
+  hand(item: Item<I>): void {
+    this.queue.push(item);
+    this.#outbox.push(item);
+    if (!this.#sending) void this.#send();
+  }
+
+  /** No frames follow: the task returns when it has answered those it has. */
+  finish(): void {
+    this.#end.end();
+  }
+
+  /** A worker has the task. */
+  get handed(): boolean {
+    return this.#task.handed();
+  }
+
+  /** The task ends after the frames it has, or never begins; unread answers are given up. */
+  cancel(): void {
+    this.#task.withdraw();
+    this.#outbox = [];
+    this.#end.destroy();
+  }
+
+  /** Ends it now: a worker that computes is terminated. */
+  abort(reason: unknown): void {
+    if (this.queue.length > 0) this.#abort?.abort(reason);
+    this.cancel();
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true;
+    for (let item = this.#outbox[0]; item !== undefined; item = this.#outbox[0]) {
+      try {
+        const { length } = item.frame;
+        const frame = this.#frames.reserve(length);
+        if (frame === undefined) {
+          // Without room because the task is over, what is left here is handed to others with the rest of the queue.
+          if (await this.#frames.writable(length)) continue;
+          break;
+        }
+        frame.view.set(item.frame as never);
+        frame.commit();
+      } catch (error) {
+        this.queue.splice(this.queue.indexOf(item), 1);
+        this.#events.refused(item, error);
+      }
+      this.#outbox.shift();
+    }
+    this.#sending = false;
+  }
+
+  #isOver(reason: unknown): void {
+    this.over = true;
+    this.reason = reason;
+    this.#events.changed();
+  }
+}

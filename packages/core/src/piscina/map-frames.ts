@@ -1,0 +1,90 @@
+// map-frames.ts - a map over frames by the workers of a pool: what users call.
+
+import type { TypedArray } from '../frames/frame-format.js';
+import type { BusyPoll } from '../options.js';
+import { MapRun } from './map-run.js';
+import type { FrameTypes } from './serve-frames.js';
+import type { TaskPool } from './stream-task.js';
+
+export interface MapFramesOptions<I extends TypedArray, O extends TypedArray> extends FrameTypes<I, O> {
+  /** Answers in the order of the frames (true, the default), or as they come. */
+  ordered?: boolean;
+  /** Tasks of the pool that compute at the same time, at most. Default: the pool's `maxThreads`, else 1. */
+  concurrency?: number;
+  /** Frames for each of them, the one it computes included. Default 2: the next is there when it is done with one. */
+  ahead?: number;
+  /** Third argument of the handler; cloned for each task. */
+  data?: unknown;
+  /** Bytes of the ring in each direction, per task; a frame takes at most half. A power of two, default 1 MiB. */
+  ringSize?: number;
+  /** Ends the map with the signal's reason; workers that compute are terminated, as Piscina does. */
+  signal?: AbortSignal;
+  /** Of the worker file and its export, when not those of the pool. */
+  filename?: string;
+  name?: string;
+  /** How this thread polls for answers before it sleeps, as of `open`. */
+  busyPoll?: BusyPoll;
+}
+
+/** The answer to frame `index` of the source, in the memory the worker wrote. */
+export interface MappedFrame<O extends TypedArray> {
+  readonly index: number;
+  /** Lent until the next one is asked for: copy with `slice()` what has to be kept. */
+  readonly view: O;
+}
+
+/** The outcome of one frame, in the words of `Promise.allSettled`. */
+export type SettledFrame<O extends TypedArray> =
+  | ({ readonly status: 'fulfilled' } & MappedFrame<O>)
+  | { readonly status: 'rejected'; readonly index: number; readonly reason: unknown };
+
+/**
+ * Computes each frame of `source` by the `serveFrames` handler of a pool's worker file, in several workers, over rings.
+ *
+ *     for await (const { index, view } of mapFrames(pool, frames, { input: Float64Array, output: Float64Array })) ...
+ *
+ * At most `concurrency * ahead` frames are taken from the source and not yet handed out; a slow loop body stops workers and
+ * source. A frame is copied once, into the ring, and kept until its answer has come: its memory must not change meanwhile.
+ *
+ * It runs in tasks of the pool, started as frames come, that last until the map ends. Leaving the loop ends them after the
+ * frames they have; that, and the end of the loop, waits for them, and for nothing else of the pool.
+ *
+ * @throws the error of the first frame that could not be computed (in order, or as they come), after the answers before it:
+ * what its handler threw, or how its worker died; the source's error, after the answers to what came before; the signal's
+ * reason; the pool's error when no task can be run. SmcError `ERR_SMC_RECORD_TOO_LARGE` for a frame or an answer above
+ * half the ring, `ERR_SMC_FRAME_TYPE` when the worker answers in another type, `ERR_SMC_INVALID_OPTION`.
+ */
+export async function* mapFrames<I extends TypedArray, O extends TypedArray>(
+  pool: TaskPool,
+  source: Iterable<I> | AsyncIterable<I>,
+  options: MapFramesOptions<I, O>,
+): AsyncGenerator<MappedFrame<O>, void, undefined> {
+  for await (const outcome of mapFramesSettled(pool, source, options)) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    yield outcome;
+  }
+}
+
+/**
+ * The same, with the error of a frame in its place, and all others computed. When a worker dies, the frame it computed has
+ * failed; those that waited behind it are given to others. It throws where no frame can be blamed.
+ */
+export async function* mapFramesSettled<I extends TypedArray, O extends TypedArray>(
+  pool: TaskPool,
+  source: Iterable<I> | AsyncIterable<I>,
+  options: MapFramesOptions<I, O>,
+): AsyncGenerator<SettledFrame<O>, void, undefined> {
+  const run = new MapRun(pool, source, options);
+  let whole = false;
+  try {
+    for (let outcome = await run.next(); outcome !== undefined; outcome = await run.next()) {
+      const { index } = outcome;
+      if ('reason' in outcome) yield { status: 'rejected', index, reason: outcome.reason };
+      else yield { status: 'fulfilled', index, view: outcome.view };
+      run.done(outcome);
+    }
+    whole = true;
+  } finally {
+    await run.stop(whole);
+  }
+}

@@ -1,0 +1,381 @@
+// piscina.test.ts - rings to and from the tasks of a pool: maps, streams, and what happens when workers throw, die or are aborted.
+
+import { batches, frames, sendAll } from '@smcjs/core/channel';
+import { type MapFramesOptions, mapFrames, mapFramesSettled, type SettledFrame, streamTask } from '@smcjs/core/worker';
+import fc from 'fast-check';
+import { Piscina } from 'piscina';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { collect, settled, until } from '../support/events.js';
+import { codeOf } from '../threads/pair.js';
+import { computed } from './pool-worker.js';
+
+const filename = new URL('../dist/adapters/pool-worker.js', import.meta.url).href;
+const doubles = { input: Float64Array, output: Float64Array };
+
+function poolOf(options: ConstructorParameters<typeof Piscina>[0] = {}): Piscina {
+  const pool = new Piscina({ filename, minThreads: 1, maxThreads: 2, ...options });
+  onTestFinished(() => pool.destroy());
+  return pool;
+}
+
+const numbered = (count: number, length = 4): Float64Array[] =>
+  Array.from({ length: count }, (_, index) => new Float64Array(length).fill(index));
+
+const messageOf = async (run: () => Promise<unknown>): Promise<string | undefined> =>
+  run().then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+
+async function all(outcomes: AsyncIterable<SettledFrame<Float64Array>>): Promise<Map<number, Float64Array | string>> {
+  const seen = new Map<number, Float64Array | string>();
+  for await (const outcome of outcomes) {
+    expect(seen.has(outcome.index)).toBe(false);
+    seen.set(outcome.index, outcome.status === 'fulfilled' ? outcome.view.slice() : (outcome.reason as Error).message);
+  }
+  return seen;
+}
+
+describe('a map over frames', () => {
+  it('equals a plain map, in order, whatever the frames and the bounds are', { timeout: 180_000 }, async () => {
+    const pool = poolOf();
+    const frame = fc.array(fc.double(), { maxLength: 300 }).map((values) => Float64Array.from(values));
+    const plan = fc.record({
+      source: fc.array(frame, { maxLength: 40 }),
+      ahead: fc.integer({ min: 1, max: 4 }),
+      concurrency: fc.integer({ min: 1, max: 3 }),
+      name: fc.constantFrom('copying', 'inPlace'),
+    });
+    await fc.assert(
+      fc.asyncProperty(plan, async ({ source, ...options }) => {
+        const got: Float64Array[] = [];
+        for await (const { index, view } of mapFrames(pool, source, { ...doubles, ...options, ringSize: 16_384 })) {
+          expect(index).toBe(got.length);
+          got.push(view.slice());
+        }
+        expect(got).toEqual(source.map(computed));
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('without order gives every answer once, the quick ones before the slow', async () => {
+    const pool = poolOf({ minThreads: 2 });
+    const options = { ...doubles, name: 'obeying', ordered: false, data: { slow: 20 }, ahead: 3 };
+    const indices: number[] = [];
+    for await (const { index, view } of mapFrames(pool, numbered(30), options)) {
+      expect(view[0]).toBe(index * 2 + 1);
+      indices.push(index);
+    }
+    expect([...indices].sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+  });
+
+  it('uses several workers, whose answers come back in order all the same', async () => {
+    const pool = poolOf({ minThreads: 2 });
+    const threads = new Set<number | undefined>();
+    let next = 0;
+    for await (const { index, view } of mapFrames(pool, numbered(40), { ...doubles, name: 'obeying', data: { slow: 5 } })) {
+      expect(index).toBe(next++);
+      threads.add(view.at(-1));
+    }
+    expect(next).toBe(40);
+    expect(threads.size).toBe(2);
+  });
+
+  it('takes and gives different types, empty answers, and asynchronous sources', async () => {
+    const pool = poolOf();
+    async function* source(): AsyncGenerator<Float32Array> {
+      for (let i = 0; i < 10; i++) yield Float32Array.of(i, i, 1);
+    }
+    const got: (number | undefined)[] = [];
+    const types = { input: Float32Array, output: Uint32Array };
+    for await (const { view } of mapFrames(pool, source(), { ...types, name: 'sums' })) got.push(view[0]);
+    expect(got).toEqual(Array.from({ length: 10 }, (_, i) => 2 * i + 1));
+    for await (const { view } of mapFrames(pool, numbered(3), { ...doubles, name: 'silent' })) expect(view.length).toBe(0);
+    for await (const _ of mapFrames(pool, [], { ...doubles, name: 'silent' })) expect.unreachable();
+  });
+
+  it('stops the source when the loop is slow: no more is taken than the bound says', async () => {
+    const pool = poolOf();
+    let taken = 0;
+    let most = 0;
+    function* source(): Generator<Float64Array> {
+      for (; taken < 60; ) yield new Float64Array(1000).fill(taken++);
+    }
+    let used = 0;
+    for await (const _ of mapFrames(pool, source(), { ...doubles, name: 'copying', concurrency: 2, ahead: 3, ringSize: 65_536 })) {
+      if (used % 20 === 0) await settled(() => taken, 50);
+      most = Math.max(most, taken - used);
+      used++;
+    }
+    expect(used).toBe(60);
+    expect(most).toBeLessThanOrEqual(6);
+    expect(most).toBeGreaterThan(1);
+  });
+
+  it('needs no more memory than its rings: frames of many times their size go through', async () => {
+    const pool = poolOf();
+    const [first] = numbered(1, 100_000);
+    let count = 0;
+    function* source(): Generator<Float64Array> {
+      for (let i = 0; i < 100; i++) yield (first as Float64Array).fill(0);
+    }
+    const options = { ...doubles, name: 'inPlace', ringSize: 2 ** 21, concurrency: 2, ahead: 4 };
+    for await (const { view } of mapFrames(pool, source(), options)) if (view.every((value) => value === 1)) count++;
+    expect(count).toBe(100);
+  });
+
+  it('leaves the pool as it was when the loop is left, and gives the source back', async () => {
+    const pool = poolOf();
+    let returned = false;
+    function* source(): Generator<Float64Array> {
+      try {
+        for (;;) yield new Float64Array(10);
+      } finally {
+        returned = true;
+      }
+    }
+    for await (const { index } of mapFrames(pool, source(), { ...doubles, name: 'copying' })) if (index === 10) break;
+    expect(returned).toBe(true);
+    expect(pool.threads.every(({ threadId }) => threadId > 0)).toBe(true);
+    await until(() => pool.utilization >= 0 && pool.queueSize === 0);
+    expect(await pool.run(1, { name: 'plain' })).toBe(2);
+  });
+
+  it('shares the pool with other tasks', async () => {
+    const pool = poolOf();
+    const others = Promise.all(Array.from({ length: 20 }, (_, i) => pool.run(i, { name: 'plain' })));
+    expect((await all(mapFramesSettled(pool, numbered(50), { ...doubles, name: 'copying' }))).size).toBe(50);
+    expect(await others).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+
+  it('ends although the pool has no worker for all its tasks, and leaves none of them in the queue', async () => {
+    const pool = poolOf({ maxThreads: 2 });
+    const busy = streamTask(pool, undefined, { name: 'echo' });
+    const ready = new Promise((resolve) => pool.once('workerCreate', resolve));
+    await ready;
+    const seen = await all(mapFramesSettled(pool, numbered(20), { ...doubles, name: 'copying', concurrency: 4 }));
+    expect(seen.size).toBe(20);
+    busy.end.end();
+    await busy.done;
+    await until(() => pool.queueSize === 0);
+    expect(await pool.run(1, { name: 'plain' })).toBe(2);
+  });
+
+  it('with concurrentTasksPerWorker and atomics as the user wants them', async () => {
+    for (const options of [{ concurrentTasksPerWorker: 3 }, { atomics: 'disabled' }, { atomics: 'async' }] as const) {
+      const pool = poolOf({ ...options, maxThreads: 1 });
+      const seen = await all(mapFramesSettled(pool, numbered(20), { ...doubles, name: 'copying', concurrency: 3 }));
+      expect([...seen.values()]).toEqual(numbered(20).map(computed));
+    }
+  });
+
+  it('gets on with what the pool has room for when its queue is limited', async () => {
+    const pool = poolOf({ maxThreads: 1, maxQueue: 1 });
+    const seen = await all(mapFramesSettled(pool, numbered(30), { ...doubles, name: 'copying', concurrency: 6 }));
+    expect(seen.size).toBe(30);
+  });
+});
+
+describe('frames that cannot be computed', () => {
+  for (const [order, what] of [
+    [-1, 'told to throw'],
+    [-2, 'worker exited with code: 3'],
+    [-3, 'worker exited with code: 4'],
+    [-4, 'the handler returned no Float64Array'],
+    [-6, 'a frame of 1000000000 elements of Float64Array; this ring takes up to 65535'],
+  ] as const) {
+    for (const ordered of [true, false]) {
+      it(`have their own error, and nothing else is lost (${what}; ${ordered ? 'in order' : 'as they come'})`, async () => {
+        const pool = poolOf();
+        const source = numbered(30);
+        for (const bad of [4, 5, 17]) source[bad]?.fill(order);
+        const outcomes = mapFramesSettled(pool, source, { ...doubles, name: 'obeying', ordered, ahead: 4 });
+        const seen = await all(outcomes);
+        expect(seen.size).toBe(30);
+        if (ordered) expect([...seen.keys()]).toEqual(Array.from({ length: 30 }, (_, i) => i));
+        for (const [index, outcome] of seen) {
+          if ([4, 5, 17].includes(index)) expect(outcome).toBe(what);
+          else expect((outcome as Float64Array).slice(0, 4)).toEqual(computed(source[index] as Float64Array));
+        }
+      });
+    }
+  }
+
+  it('end a plain map with their error, after the answers before them', async () => {
+    const pool = poolOf();
+    const source = numbered(20);
+    source[7]?.fill(-1);
+    const indices: number[] = [];
+    const message = await messageOf(async () => {
+      for await (const { index } of mapFrames(pool, source, { ...doubles, name: 'obeying' })) indices.push(index);
+    });
+    expect({ message, indices }).toEqual({ message: 'told to throw', indices: [0, 1, 2, 3, 4, 5, 6] });
+    expect(await pool.run(1, { name: 'plain' })).toBe(2);
+  });
+
+  it('are those of another type and those too large for the ring', async () => {
+    const pool = poolOf();
+    const source = [Float64Array.of(1), Float32Array.of(1) as never, new Float64Array(100_000), Float64Array.of(2)];
+    const codes: unknown[] = [];
+    for await (const outcome of mapFramesSettled(pool, source, { ...doubles, name: 'copying', ringSize: 65_536 })) {
+      codes.push(outcome.status === 'fulfilled' ? outcome.view[0] : (outcome.reason as { code: string }).code);
+    }
+    expect(codes).toEqual([3, 'ERR_SMC_FRAME_TYPE', 'ERR_SMC_RECORD_TOO_LARGE', 5]);
+  });
+
+  it('of the source are thrown after the answers to what came before', async () => {
+    const pool = poolOf();
+    function* source(): Generator<Float64Array> {
+      yield* numbered(3);
+      throw new Error('no more');
+    }
+    let count = 0;
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, source(), { ...doubles, name: 'copying' })) count++;
+    });
+    expect({ message, count }).toEqual({ message: 'no more', count: 3 });
+  });
+});
+
+describe('a map that cannot be', () => {
+  const run = (pool: Piscina, options: Partial<MapFramesOptions<Float64Array, Float64Array>>) => async () => {
+    for await (const _ of mapFrames(pool, numbered(4), { ...doubles, ...options }));
+  };
+
+  it('says why: no worker file, no serveFrames, other types, options', async () => {
+    const pool = poolOf();
+    expect(await messageOf(run(pool, { filename: `${filename}.none` }))).toContain('Cannot find module');
+    expect(await messageOf(run(pool, { name: 'plain' }))).toContain('serveFrames()');
+    expect(await codeOf(run(pool, { name: 'plain' }))).toBe('ERR_SMC_TASK_ENDED');
+    expect(await codeOf(run(pool, { name: 'floats' }))).toBe('ERR_SMC_FRAME_TYPE');
+    for (const wrong of [{ ahead: 0 }, { concurrency: 1.5 }, { ringSize: 100_000 }]) {
+      expect(await codeOf(run(pool, { name: 'copying', ...wrong }))).toBe('ERR_SMC_INVALID_OPTION');
+    }
+    expect(await messageOf(() => pool.run(1, { name: 'copying' }))).toContain('not by pool.run()');
+  });
+
+  it('does not try for ever with workers that die as they start: it is an error, or they were quick enough', async () => {
+    const pool = poolOf({ env: { ...process.env, SMC_TEST_FLEETING: '1' } });
+    let answers = 0;
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, numbered(4), { ...doubles, name: 'fleeting' })) answers++;
+    });
+    if (answers < 4) expect(message).toBe('worker exited with code: 5');
+  });
+
+  it('ends when the pool is destroyed', async () => {
+    const pool = poolOf();
+    const source = numbered(100);
+    let count = 0;
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, source, { ...doubles, name: 'obeying' })) if (count++ === 3) void pool.destroy();
+    });
+    expect(message).toBeDefined();
+    expect(count).toBeLessThan(100);
+  });
+});
+
+describe('an abort', () => {
+  it('ends a map with its reason, also of workers that never come back', async () => {
+    const pool = poolOf();
+    const controller = new AbortController();
+    const source = [...numbered(3), new Float64Array(1).fill(-5), ...numbered(3)];
+    setTimeout(() => controller.abort(new Error('enough')), 300);
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, source, { ...doubles, name: 'obeying', signal: controller.signal }));
+    });
+    expect(message).toBe('enough');
+    expect(await pool.run(1, { name: 'plain' })).toBe(2);
+  });
+
+  it('before the start runs nothing', async () => {
+    const pool = poolOf();
+    const signal = AbortSignal.abort(new Error('never'));
+    const before = pool.completed;
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, numbered(3), { ...doubles, name: 'copying', signal }));
+    });
+    expect(message).toBe('never');
+    expect(pool.completed).toBe(before);
+  });
+
+  it('ends a map that waits for its source', async () => {
+    const pool = poolOf();
+    const controller = new AbortController();
+    async function* source(): AsyncGenerator<Float64Array> {
+      yield Float64Array.of(1);
+      await new Promise(() => {});
+    }
+    const message = await messageOf(async () => {
+      for await (const _ of mapFrames(pool, source(), { ...doubles, name: 'copying', signal: controller.signal })) {
+        setImmediate(() => controller.abort(new Error('enough')));
+      }
+    });
+    expect(message).toBe('enough');
+  });
+});
+
+describe('a task with a channel', () => {
+  it('gets records, gives them back, and its result is the value it returns', async () => {
+    const pool = poolOf();
+    const { end, done } = streamTask(pool, { any: 'data' }, { name: 'echo' });
+    const sending = sendAll(
+      end,
+      Array.from({ length: 1000 }, (_, i) => Buffer.from(`record ${i}`)),
+    ).then(() => end.end());
+    let count = 0;
+    for await (const batch of batches(end)) for (const record of batch) expect(String(Buffer.from(record))).toBe(`record ${count++}`);
+    await sending;
+    expect(await done).toEqual({ count: 1000, data: { any: 'data' } });
+    expect(count).toBe(1000);
+  });
+
+  it('waits while nobody reads: a slow consumer stops it', async () => {
+    const pool = poolOf();
+    const counter = new Int32Array(new SharedArrayBuffer(4));
+    const { end, done } = streamTask<string>(pool, counter, { name: 'producer', ringSize: 65_536 });
+    const incoming = frames(end, Float64Array);
+    let read = 0;
+    for await (const { view } of incoming) {
+      expect(view[0]).toBe(read++);
+      if (read % 50 === 0) await settled(() => Atomics.load(counter, 0), 50);
+      // What is in the ring, and the one that is lent.
+      expect(Atomics.load(counter, 0) - read).toBeLessThanOrEqual(65_536 / 808);
+      if (read === 500) break;
+    }
+    end.destroy();
+    expect(await done).toBe('left');
+  });
+
+  it('has everything sent that it wrote before it returned', async () => {
+    const pool = poolOf();
+    const { end, done } = streamTask<number>(pool, 1_000_000, { name: 'bytes' });
+    expect((await collect(end)).length).toBe(1_000_000);
+    expect(await done).toBe(1_000_000);
+  });
+
+  it('that throws leaves what it sent, then ECONNRESET; done says why', async () => {
+    const pool = poolOf();
+    const { end, done } = streamTask(pool, undefined, { name: 'throwing' });
+    const got: string[] = [];
+    const code = await codeOf(async () => {
+      for await (const batch of batches(end)) got.push(...batch.map((record) => String(Buffer.from(record))));
+    });
+    expect({ got, code }).toEqual({ got: ['before'], code: 'ECONNRESET' });
+    expect(await messageOf(() => done)).toBe('on purpose');
+  });
+
+  it('that is never run has an end all the same', async () => {
+    const pool = poolOf({ maxThreads: 1 });
+    const busy = streamTask(pool, undefined, { name: 'echo' });
+    const controller = new AbortController();
+    const { end, done } = streamTask(pool, undefined, { name: 'echo', signal: controller.signal });
+    const closed = new Promise<NodeJS.ErrnoException>((resolve) => end.on('error', resolve));
+    controller.abort();
+    expect(await messageOf(() => done)).toBe('The task has been aborted');
+    expect((await closed).code).toBe('ECONNRESET');
+    busy.end.destroy();
+    await busy.done.catch(() => {});
+  });
+});

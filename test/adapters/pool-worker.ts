@@ -1,0 +1,81 @@
+// pool-worker.ts - the worker file of the pools in these tests: each export is a worker function.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
+import { batches, frames, sendAll } from '@smcjs/core/channel';
+import { serveChannel, serveFrames } from '@smcjs/core/worker';
+
+const doubles = { input: Float64Array, output: Float64Array };
+
+/** What every map here computes of a frame. */
+export const computed = (frame: Float64Array): Float64Array => frame.map((value) => value * 2 + 1);
+
+export const copying = serveFrames(doubles, (view) => computed(view));
+
+export const inPlace = serveFrames(doubles, async (view, reply) => {
+  (await reply.reserve(view.length)).set(computed(view));
+});
+
+/** Does what the first element says. Whose thread it was is the last element of the answer. */
+export const obeying = serveFrames<Float64Array, Float64Array, { slow?: number }>(doubles, async (view, reply, data) => {
+  const [order = 0] = view;
+  if (order === -1) throw new RangeError('told to throw');
+  if (order === -2) process.exit(3);
+  if (order === -3) await reply.reserve(view.length).then(() => process.exit(4));
+  if (order === -4) return Float32Array.of(1) as never;
+  if (order === -5) for (;;) Atomics.load(new Int32Array(1), 0);
+  if (order === -6) await reply.reserve(10 ** 9);
+  if (data?.slow !== undefined) await delay(data.slow * (order % 3));
+  const answer = await reply.reserve(view.length + 1);
+  answer.set(computed(view));
+  answer[view.length] = threadId;
+});
+
+export const sums = serveFrames({ input: Float32Array, output: Uint32Array }, (view) => {
+  let sum = 0;
+  for (const value of view) sum += value;
+  return Uint32Array.of(sum);
+});
+
+export const silent = serveFrames(doubles, async () => {});
+
+export const floats = serveFrames({ input: Float32Array, output: Float32Array }, (view) => view.slice());
+
+/** Gives records back, then says how many there were. */
+export const echo = serveChannel(async (end, data) => {
+  let count = 0;
+  for await (const batch of batches(end)) {
+    count += batch.length;
+    await sendAll(end, batch);
+  }
+  return { count, data };
+});
+
+/** Sends as many frames as there is room for, for ever, and tells at the end how many those were. */
+export const producer = serveChannel(async (end, counter: Int32Array) => {
+  const out = frames(end, Float64Array);
+  for (let sent = 0; await out.writable(100); sent++) {
+    const frame = out.reserve(100);
+    frame?.view.fill(sent);
+    frame?.commit();
+    Atomics.add(counter, 0, 1);
+  }
+  return 'left';
+});
+
+/** Sends bytes by the stream side, more than the ring holds, and returns at once. */
+export const bytes = serveChannel((end, length: number) => {
+  end.write(Buffer.alloc(length, 7));
+  return length;
+});
+
+export const throwing = serveChannel(async (end) => {
+  await sendAll(end, [Buffer.from('before')]);
+  throw new TypeError('on purpose');
+});
+
+export const plain = (value: number): number => value + 1;
+
+/** Says it runs, and is gone before anything can be given to it. */
+export const fleeting = serveFrames(doubles, () => undefined);
+if (process.env.SMC_TEST_FLEETING) setTimeout(() => process.exit(5), 0);
