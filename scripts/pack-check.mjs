@@ -32,9 +32,23 @@ if (role === 'server') {
 }
 `;
 
+/** Every entry of @smcjs/core: 'loads', or the package it misses, which is one the user chooses. */
+const ENTRIES = `
+const found = {};
+for (const entry of ['', '/channel', '/worker', '/rxjs', '/backend']) {
+  try {
+    await import('@smcjs/core' + entry);
+    found['.' + entry] = 'loads';
+  } catch (error) {
+    found['.' + entry] = error.message.match(/Cannot find package '(.*?)'/)?.[1] ?? error.message;
+  }
+}
+console.log(JSON.stringify(found));
+`;
+
 /**
- * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files}, where files are the
- * names in each tarball.
+ * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries}, where files are the
+ * names in each tarball and entries says which entries of core load where nothing else is installed.
  */
 export async function packCheck({ quiet = false } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'smc-pack-'));
@@ -49,6 +63,7 @@ export async function packCheck({ quiet = false } = {}) {
     const env = bareEnvironment(directory);
     const files = tarballs.map((tarball) => tarball.file);
     await step('Installing the tarballs', () => install(project, files, env), { quiet });
+    await step('Entries', async () => void (result.entries = await entries(project, env)), { quiet });
     await step('Two processes', async () => void Object.assign(result, await talk(project, env)), { quiet });
     return result;
   } finally {
@@ -100,6 +115,10 @@ function npmProgram() {
     }
   }
   throw new StepError('npm is not in PATH');
+}
+
+async function entries(project, env) {
+  return JSON.parse(await run(process.execPath, ['--input-type=module', '--eval', ENTRIES], { cwd: project, env }));
 }
 
 async function talk(project, env) {

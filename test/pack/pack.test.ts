@@ -13,12 +13,16 @@ interface Seen {
   same: boolean;
   threads: string;
   files: Record<string, string[]>;
+  entries: Record<string, string>;
 }
 
 it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
   const { packCheck } = (await import(script)) as { packCheck: (options: { quiet: boolean }) => Promise<Seen> };
   const seen = await packCheck({ quiet: true });
   expect(seen).toMatchObject({ transport: 'smcd', same: true, threads: 'memory' });
+  // What needs a package the user chooses says so, and only when it is imported.
+  const entries = { '.': 'loads', './channel': 'loads', './worker': 'loads', './backend': 'loads', './rxjs': 'rxjs' };
+  expect(seen.entries).toEqual(entries);
   expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
   for (const name of ['smcd', 'smcr']) expect(seen.files[name]?.filter((file) => file.endsWith('.node'))).toHaveLength(1);
   for (const names of Object.values(seen.files)) {

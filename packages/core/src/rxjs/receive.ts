@@ -74,7 +74,7 @@ export function fromBatches(
 }
 
 /**
- * The typed frames of a connection (a socket, a channel end, any Duplex of bytes), as {@link frames} has them.
+ * The typed frames of a connection (a socket, a channel end, any Duplex of bytes), as `frames` has them.
  *
  * Without `project` each is copied, and the copy is the subscriber's. With `project` nothing is: the frame is lent until the
  * observable (or promise, array, iterable) made of it has completed, and the next is taken then, so that the peer waits:
