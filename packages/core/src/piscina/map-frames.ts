@@ -79,9 +79,13 @@ export async function* mapFramesSettled<I extends TypedArray, O extends TypedArr
   try {
     for (let outcome = await run.next(); outcome !== undefined; outcome = await run.next()) {
       const { index } = outcome;
-      if ('reason' in outcome) yield { status: 'rejected', index, reason: outcome.reason };
-      else yield { status: 'fulfilled', index, view: outcome.view };
-      run.done(outcome);
+      try {
+        if ('reason' in outcome) yield { status: 'rejected', index, reason: outcome.reason };
+        else yield { status: 'fulfilled', index, view: outcome.view };
+      } finally {
+        // Also where the loop is left: what was lent is given back.
+        run.done(outcome);
+      }
     }
     whole = true;
   } finally {
