@@ -63,8 +63,11 @@ describe('a burst of connects', () => {
       expect(whole(report), JSON.stringify(report)).toBe(true);
       transport = String(report.transport);
     }
-    server.send({});
-    expect(await server.exit, server.errors).toEqual({ code: 0, signal: null });
+    expect(server.running, server.errors).toBe(true);
+    // Not by itself: with SYN cookies the kernel makes connections of segments whose senders have been reset already. They
+    // stay open for ever on the server, as they do on one of node:net.
+    server.kill('SIGKILL');
+    await server.exit;
     expect((await server.messages('exchanged')).filter((report) => report.transport === 'smcd' && !whole(report))).toEqual([]);
   });
 });
