@@ -1,7 +1,7 @@
 // churn.test.ts - a thousand connections a second are opened and closed: nothing of them is left in either process or in the
 // runtime directory, and the last one has a ring as the first one had.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { ChurnerArgs, Held } from '../peers/churner.js';
@@ -41,6 +41,16 @@ async function holdings(peers: readonly Peer[], most: readonly number[]): Promis
   }
 }
 
+/** Connections to `port` that the kernel still remembers: it does so for a minute, with their source ports. */
+function remembered(port: number): number {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1);
+  return lines.filter((line) => {
+    const [, , to, state] = line.trim().split(/\s+/);
+    return state === '06' && to?.endsWith(remote);
+  }).length;
+}
+
 it('a thousand connections a second leave nothing', { timeout: (4 * SECONDS + 120) * 1000 }, async () => {
   const directory = process.env.SMC_RUNTIME_DIR as string;
   const server = churner({ role: 'server', port: 0 });
@@ -78,6 +88,8 @@ it('a thousand connections a second leave nothing', { timeout: (4 * SECONDS + 12
   for (const outcome of Object.keys(counts as object)) expect(['smcd', ...HONEST.map((reason) => `tcp, ${reason}`)]).toContain(outcome);
   expect((counts as Record<string, number>).smcd).toBeGreaterThan(total / 2);
   expect(readdirSync(directory).sort()).toEqual(names);
+  // Of a ring nothing: the source ports of some hundred connections a second would be used up within the minute.
+  expect(remembered(port)).toBeLessThanOrEqual(total - Number((counts as Record<string, number>).smcd));
   expect((await churn(client, 10, 0.1)).counts).toEqual({ smcd: 1 });
   client.send({ do: 'leave' });
   server.send({ do: 'leave' });

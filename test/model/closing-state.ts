@@ -25,6 +25,10 @@ export interface ClosingRules {
   readonly tellsReset: boolean;
   /** ...and resets its TCP connection. */
   readonly resetsGuard: boolean;
+  /** Who closes when the peer is done ends the TCP connection by RST, which needs no TIME_WAIT... */
+  readonly resetsWhenDone: boolean;
+  /** ...and means nothing behind a state that says closed in order. */
+  readonly trustsState: boolean;
   /** A ring is given to another connection only when both sides have closed this one, or the peer is lost. */
   readonly bothClosed: boolean;
 }
@@ -42,6 +46,8 @@ export const CLOSING_RULES: ClosingRules = {
   guardEndsWait: true,
   tellsReset: true,
   resetsGuard: true,
+  resetsWhenDone: true,
+  trustsState: true,
   bothClosed: true,
 };
 

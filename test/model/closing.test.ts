@@ -43,6 +43,7 @@ describe('the end of a connection', () => {
     ['never comes when a peer that reads nothing is waited for', { verdict: false }, ['stall', 'end'], /never closes$/],
     ['is a reset that nobody made when the wait goes on behind an end', { guardEndsWait: false }, ['die', 'end'], /nobody made$/],
     ['is told by who was reset when its state does not say so', { tellsReset: false }, ['break', 'end'], /^an end is told by/],
+    ['is a reset that nobody made when an RST means one whatever the state says', { trustsState: false }, ['end', 'end'], /nobody made$/],
     ['never comes when nobody guards', { guard: false }, ['die', 'end'], /never closes$/],
     ['lets a ring be written that was given away', { bothClosed: false }, ['destroy', 'end'], /another connection's$/],
   ];
@@ -54,7 +55,8 @@ describe('the end of a connection', () => {
 
   it('is right by the state alone when the TCP connection of who was reset ends as any', () => {
     for (const other of ['end', 'answer'] as const) {
-      holds(`closing, break and ${other}, no RST`, closing({ ...CLOSING_RULES, resetsGuard: false }, ['break', other], [1, 1]));
+      const fin = { ...CLOSING_RULES, resetsGuard: false, resetsWhenDone: false };
+      holds(`closing, break and ${other}, no RST`, closing(fin, ['break', other], [1, 1]));
     }
   });
 });

@@ -98,7 +98,8 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
           const unread = rx.producer > me.read && !me.peerClosed;
           const abnormal = me.abnormal || unread || (me.reset && rules.tellsReset);
           if (me.written > tx.producer && !me.peerClosed) return [put('publishes', {}, { producer: me.written })];
-          const rst = me.abnormal || (me.reset && rules.resetsGuard);
+          const done = rules.resetsWhenDone && (rx.done || rx.closed);
+          const rst = me.abnormal || (me.reset && rules.resetsGuard) || done;
           return [to('closes', { at: 'say closed', abnormal, hangsUp: rst ? 'rst' : 'fin' })];
         }
         case 'say closed':
@@ -123,7 +124,9 @@ export function closing(rules: ClosingRules, may: readonly [May, May], bytes: re
       const choices: Step<State>[] = [];
       if (me.news) choices.push(to('has news', { news: false, at: 'drain' }));
       if (me.hungUp === 'fin' || me.hungUp === 'rst') {
-        const seen = { final: true, peerClosed: true, waits: me.waits && !rules.guardEndsWait, reset: me.reset || me.hungUp === 'rst' };
+        const inOrder = rules.trustsState && rx.closed && !rx.abnormal;
+        const reset = me.reset || (me.hungUp === 'rst' && !inOrder);
+        const seen = { final: true, peerClosed: true, waits: me.waits && !rules.guardEndsWait, reset };
         choices.push(to(`is hung up on (${me.hungUp})`, { ...seen, hungUp: 'heard', at: 'drain' }));
       }
       if (me.lost && !me.final && !me.waits && rules.guard)

@@ -205,8 +205,7 @@ export class Socket extends net.Socket {
     if (inner === undefined || inner.closed) setImmediate(closed);
     else {
       inner.once('close', closed);
-      // A peer that does not know yet must not take our end for the end of all there is.
-      if (state.stream?.reset) inner.resetAndDestroy();
+      if (state.stream?.endsByReset) inner.resetAndDestroy();
       else inner.destroy();
     }
   }
