@@ -30,7 +30,7 @@ export function proposalOf(instance: Buffer): ClcProposal {
       maxConns: 0,
       maxLinks: 0,
       features: 1,
-      smcd: { seid: '', gids: ismGidEntries([{ ...halves(instance), chid: CHID }]) },
+      smcd: { seid: '', gids: ismGidEntries([{ chid: CHID, ...halves(instance) }]) },
     },
   };
 }

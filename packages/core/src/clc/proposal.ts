@@ -206,5 +206,5 @@ function getExtension(fields: FieldReader, at: number, v2: ClcOffer): ClcProposa
   const gidCount = fields.uint(at + 1, 1);
   if (gidCount > LIMITS.ismGids) throw malformed(`${gidCount} ISM entries`, at + 1);
   const gids = Array.from({ length: gidCount }, (_, i) => getIsmGid(fields, smcdAt + SMCD_LENGTH + ISM_LENGTH * i));
-  return { ...extension, smcd: { seid: fields.text(smcdAt), gids } };
+  return { smcd: { seid: fields.text(smcdAt), gids }, ...extension };
 }

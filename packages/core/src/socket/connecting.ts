@@ -5,7 +5,7 @@ import dns from 'node:dns';
 import net from 'node:net';
 import { SmcError } from '../errors.js';
 import { refusesTcp, type ResolvedOptions } from '../options.js';
-import { CONNECT_PUBLISHES, hasHandle, publishClient, revive, withoutPublishing } from '../tcp/handle.js';
+import { CONNECT_PUBLISHES, complete, hasHandle, publishClient, revive, withoutPublishing } from '../tcp/handle.js';
 import type { Backend, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { absent, type Decline, decline, type TransportName } from '../transport/decline.js';
@@ -133,7 +133,9 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
       control.setConnecting(socket, false);
-      withoutPublishing(() => plain(family !== 0 ? { ...options, port, host } : { ...options, port, lookup: replay }));
+      const replayed = { lookup: replay, ...options };
+      replayed.lookup = replay;
+      withoutPublishing(() => plain(family !== 0 ? options : replayed));
       settlePlain(
         socket,
         own,
@@ -205,8 +207,8 @@ class Connecting {
     };
     const fd = found.find(({ attempt }) => attempt.fd !== undefined)?.attempt.fd;
     // manualStart: a descriptor that is not connected yet must not be read.
-    const adopted = { fd, manualStart: true, readable: true, writable: true } as net.SocketConstructorOpts;
-    const inner = new net.Socket({ ...(fd === undefined ? {} : adopted), allowHalfOpen: true });
+    const adopted = { fd, manualStart: true, readable: true, writable: true, allowHalfOpen: true } as net.SocketConstructorOpts;
+    const inner = new net.Socket(complete(fd === undefined ? { allowHalfOpen: true } : adopted));
     control.setInner(this.#socket, inner);
     if (this.#options.noDelay) inner.setNoDelay(true);
     if (this.#options.keepAlive) inner.setKeepAlive(true, this.#options.keepAliveInitialDelay);

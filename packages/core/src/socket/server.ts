@@ -116,7 +116,7 @@ export class Server extends net.Server {
   /** A connection was accepted. Plain clients go on at once, in this very call. */
   #acceptHandle(handle: AcceptedHandle): void {
     const found = this.#findOffer(handle);
-    const socket = found.offer !== undefined ? new net.Socket({ ...handle.options, allowHalfOpen: true }) : new Socket(handle.options);
+    const socket = found.offer !== undefined ? new net.Socket(handle.options(true)) : new Socket(handle.options());
     adoptAccepted(this, socket);
     if (found.offer !== undefined) this.#meet(socket, found.name, found.offer);
     else this.#plain(socket as Socket, found.declines);

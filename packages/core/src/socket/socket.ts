@@ -10,6 +10,7 @@
 
 import net from 'node:net';
 import { type BusyPoll, type ResolvedOptions, resolveOptions } from '../options.js';
+import { complete } from '../tcp/handle.js';
 import type { Decline, TransportName } from '../transport/decline.js';
 import type { SocketOptions } from './arguments.js';
 import { connectSocket } from './connecting.js';
@@ -77,7 +78,7 @@ export class Socket extends net.Socket {
   /** @throws SmcError `ERR_SMC_INVALID_OPTION` for an unusable option of ours; node:net's own errors for its own. */
   constructor(options?: SocketOptions) {
     const resolved = resolveOptions(options);
-    super(options as net.SocketConstructorOpts);
+    super(typeof options === 'object' ? complete(options as net.SocketConstructorOpts) : options);
     if (resolved !== resolveOptions(undefined)) this[kOptions] = resolved;
     if (options !== undefined && resolved === this[kOptions]) this[kGiven] = options;
     const { onread } = (options ?? {}) as { onread?: OnRead | null };

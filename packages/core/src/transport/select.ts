@@ -57,7 +57,8 @@ function refusal(name: TransportName, input: SelectInput): Decline | undefined {
   if (name === 'tcp') return undefined;
   const candidate = input.candidates[name] ?? decline(name, 'local', 'not-installed');
   // The name is the key's, so that each transport appears once even if a probe mixed them up.
-  return candidate === 'usable' ? undefined : { ...candidate, transport: name };
+  if (candidate === 'usable') return undefined;
+  return candidate.transport === name ? candidate : { ...candidate, transport: name };
 }
 
 function sideOf(who: 'client' | 'server', { end = 'client' }: SelectInput): DeclineSide {
