@@ -48,12 +48,21 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     return settlePlain(socket, own, declines);
   };
   if (outOfReach) return toPlain(OUT_OF_REACH);
-  const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
-  if (!candidates.some((found) => !('reason' in found) && found.mayListen(port, own))) {
-    return toPlain(declinesOf(own, (backend) => absent(backend.name, 'client')));
+  const host = options.host ?? 'localhost';
+  const family = ipFamily(host);
+  if (family !== 0) {
+    // The attempt itself tells whether anybody is there.
+    const to = endpoint({ address: host, family }, port);
+    const attempts = findAttempts(own, to);
+    if (attempts.length === 0) return toPlain(nobody(own));
+    begin(socket, options, callback);
+    new Connecting(socket, options, own, [to], attempts).next();
+    return socket;
   }
+  const candidates = own.transports.filter((name): name is CandidateName => name !== 'tcp').map((name) => usableBackend(name));
+  if (!candidates.some((found) => !('reason' in found) && found.mayListen(port, own))) return toPlain(nobody(own));
   begin(socket, options, callback);
-  resume(socket, options, own, port, plain);
+  lookUp(socket, options, own, port, plain);
   return socket;
 }
 
@@ -83,6 +92,9 @@ function declinesOf(own: ResolvedOptions, usable: (backend: Backend) => Candidat
   return chosen ? declines : declines.filter(({ transport }) => transport !== 'tcp');
 }
 
+/** Nobody at the address speaks any of them. */
+const nobody = (own: ResolvedOptions) => declinesOf(own, (backend) => absent(backend.name, 'client'));
+
 function settlePlain(socket: Socket, own: ResolvedOptions, declines: readonly Decline[]): Socket {
   control.setDeclines(socket, declines);
   const refused = refusesTcp(own) ? refusal(declines) : undefined;
@@ -104,10 +116,8 @@ function refusal(declines: readonly Decline[]): SmcError {
 }
 
 /** Resolves the name, then goes through the addresses. */
-function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
+function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
   const host = options.host ?? 'localhost';
-  const family = ipFamily(host);
-  if (family !== 0) return tryAddresses([{ address: host, family }]);
   const lookup = options.lookup ?? dns.lookup;
   const all = options.autoSelectFamily ?? net.getDefaultAutoSelectFamily();
   const hints = options.hints !== undefined ? { hints: options.hints } : {};
@@ -135,15 +145,11 @@ function resume(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       control.setConnecting(socket, false);
       const replayed = { lookup: replay, ...options };
       replayed.lookup = replay;
-      withoutPublishing(() => plain(family !== 0 ? options : replayed));
-      settlePlain(
-        socket,
-        own,
-        declinesOf(own, (backend) => absent(backend.name, 'client')),
-      );
+      withoutPublishing(() => plain(replayed));
+      settlePlain(socket, own, nobody(own));
       return;
     }
-    if (family === 0) for (const { address, family: kind } of addresses) socket.emit('lookup', null, address, kind, host);
+    for (const { address, family } of addresses) socket.emit('lookup', null, address, family, host);
     new Connecting(socket, options, own, endpoints, first).next();
   }
 }
