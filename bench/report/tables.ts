@@ -102,7 +102,8 @@ function trafficTables(results: readonly Result[], ratios: readonly Ratio[]): Ta
 function connectTables(results: readonly Result[], ratios: readonly Ratio[]): Table[] {
   const rows = ofCase(results, 'connect');
   return (['first', 'later'] as const).map((contact) => ({
-    title: contact === 'first' ? 'Connecting, first contact of a new process' : 'Connecting, later',
+    title:
+      contact === 'first' ? 'Connecting, first contact of a new process' : 'Connecting, later, after up to 2,000 connects of the process',
     note: 'Until both ends may send: the client has the first byte of a server that sends one as soon as it may.',
     header: ['', 'p50 us', 'p99 us', 'connections/s', 'p50 vs TCP'],
     rows: rows
