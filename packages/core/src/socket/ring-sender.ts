@@ -124,7 +124,7 @@ export class RingSender {
     const { tx } = this.#channel;
     if (this.#closed || tx.unpublished === 0) return;
     tx.publish();
-    this.#channel.notify();
+    this.#channel.notify(true);
   }
 
   /** Bytes accepted by the socket that are not in the ring yet: those in progress and `buffered`. */

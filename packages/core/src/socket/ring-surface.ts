@@ -88,7 +88,7 @@ export class RingSurface {
     if (closed) return;
     channel.tx.commit(length);
     this.#stream.sender.bytes += length;
-    channel.notify();
+    channel.notify(true);
   }
 
   /**

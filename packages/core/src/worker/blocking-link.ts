@@ -78,7 +78,7 @@ export class BlockingLink {
   sent(bytes: number): void {
     this.tx.publish();
     this.#bytes[1] = this.bytesWritten + bytes;
-    if (bytes > 0) this.#tell();
+    if (bytes > 0) this.#tell(true);
   }
 
   /** Gives back what was advanced over, `bytes`. */
@@ -173,9 +173,9 @@ export class BlockingLink {
     return this.#lost ? CONN_STATE.closed | this.rx.state() : this.rx.state();
   }
 
-  #tell(): void {
+  #tell(published = false): void {
     this.counters.notifications++;
-    if (this.#bell.tell()) this.counters.doorbells++;
+    if (this.#bell.tell(published)) this.counters.doorbells++;
   }
 
   /** Polls, then blocks, until something may have changed; false when the time is over. */
