@@ -43,7 +43,7 @@ export const HELP = `Measures this library side by side with what else connects 
                        ${LANES.map(laneKey).join(', ')}
   --sizes N,...        bytes per message, multiples of 64, or with K or M (default ${DEFAULT_SIZES.map(sizeName).join(',')})
   --rounds N           rounds of round trips, one-way traffic, threads, frames and pools (default ${FULL.rounds} and ${FULL.threadsRounds}, quick
-                       ${QUICK.rounds}, or fewer when time is up)
+                       ${QUICK.rounds} and ${QUICK.threadsRounds}, or fewer when time is up)
   --targets            compare with the goals
   --json FILE          write all figures
   --help

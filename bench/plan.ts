@@ -82,6 +82,6 @@ export const QUICK: Plan = {
   threadsMs: 40,
   framesMs: 60,
   poolMs: 100,
-  threadsRounds: 3,
+  threadsRounds: 2,
   caseLimitMs: 12_000,
 };
