@@ -3,7 +3,20 @@
 import { LANES, type Lane, laneKey, TRANSPORTS } from './lanes.js';
 import { FULL, type Plan, QUICK } from './plan.js';
 
-export const CASES = ['roundtrip', 'oneway', 'connect', 'http', 'fallback', 'polite', 'idle', 'many', 'onecore'] as const;
+export const CASES = [
+  'roundtrip',
+  'oneway',
+  'connect',
+  'http',
+  'fallback',
+  'polite',
+  'idle',
+  'many',
+  'onecore',
+  'threads',
+  'frames',
+  'pool',
+] as const;
 export type CaseOption = (typeof CASES)[number];
 
 export const DEFAULT_SIZES: readonly number[] = [64, 1024, 16_384, 65_536, 1_048_576];
@@ -29,7 +42,8 @@ export const HELP = `Measures this library side by side with what else connects 
   --transports T,...   ${TRANSPORTS.join(', ')}; or transport/mode:
                        ${LANES.map(laneKey).join(', ')}
   --sizes N,...        bytes per message, multiples of 64, or with K or M (default ${DEFAULT_SIZES.map(sizeName).join(',')})
-  --rounds N           rounds of round trips and one-way traffic (default ${FULL.rounds}, quick ${QUICK.rounds}, or fewer when time is up)
+  --rounds N           rounds of round trips, one-way traffic, threads, frames and pools (default ${FULL.rounds} and ${FULL.threadsRounds}, quick
+                       ${QUICK.rounds} and ${QUICK.threadsRounds}, or fewer when time is up)
   --targets            compare with the goals
   --json FILE          write all figures
   --help
@@ -72,7 +86,7 @@ export function parseArguments(argv: readonly string[]): Options {
     cases: list(given.get('--only'), CASES, (text) => pickCase(text)),
     lanes: list(given.get('--transports'), LANES, pickLanes),
     sizes: list(given.get('--sizes'), DEFAULT_SIZES, (text) => [parseSize(text)]),
-    plan: { ...plan, rounds: parseRounds(given.get('--rounds')) ?? plan.rounds },
+    plan: { ...plan, ...parseRounds(given.get('--rounds')) },
   };
 }
 
@@ -110,8 +124,8 @@ function parseSize(text: string): number {
   return bytes;
 }
 
-function parseRounds(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
+function parseRounds(text: string | undefined): Partial<Plan> {
+  if (text === undefined) return {};
   if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 1000) throw new UsageError(`--rounds ${text}: a number from 1 to 1000`);
-  return Number(text);
+  return { rounds: Number(text), threadsRounds: Number(text) };
 }

@@ -44,7 +44,7 @@ export async function measureFloor(ms: number): Promise<Floor> {
 }
 
 /** A kernel may put both threads on one core although there are two; then it is tried again. */
-async function spinRing(ms: number): Promise<number | undefined> {
+export async function spinRing(ms: number): Promise<number | undefined> {
   let best = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 3 && !(best < SHARED_CORE_US); i++) {
     const found = await pair('spin', ms);

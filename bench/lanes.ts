@@ -1,13 +1,29 @@
 // lanes.ts - what is measured side by side: each lane is one transport in one mode of use.
 
-/** As in the results. `tcp` and `uds` are node:net; `tcp` in mode `smc-fallback` is this library's Socket on plain TCP. */
-export type TransportName = 'tcp' | 'uds' | 'ipc' | 'zeromq' | 'smcd';
+/**
+ * As in the results. `tcp` and `uds` are node:net; `tcp` in mode `smc-fallback` is this library's Socket on plain TCP.
+ * `worker`: worker channels of this library; `atomics`: shared memory and nothing else.
+ */
+export type TransportName = 'tcp' | 'uds' | 'ipc' | 'zeromq' | 'smcd' | 'worker' | 'message-port' | 'dgram' | 'atomics' | 'piscina';
 
-export const TRANSPORTS: readonly TransportName[] = ['tcp', 'uds', 'ipc', 'zeromq', 'smcd'];
+export const TRANSPORTS: readonly TransportName[] = [
+  'tcp',
+  'uds',
+  'ipc',
+  'zeromq',
+  'smcd',
+  'worker',
+  'message-port',
+  'dgram',
+  'atomics',
+  'piscina',
+];
 
 /**
  * How the connection is used. `stream`: write() and 'data'. `ring`: reserve/commit and peek/release in place.
- * `records`: send and receive in batches, boundaries kept. `-off`: the same with busyPoll 'off'; without it, 'auto'.
+ * `records`: send and receive in batches, boundaries kept; `records-single`: one record per call. `frames`: typed arrays.
+ * `-off`: the same with busyPoll 'off'; without it, 'auto'. Of a MessagePort: `clone` posts each message, `packed` 64 of them
+ * in one, `transfer` posts new arrays with a transfer list, `recycled` those that come back.
  */
 export type Mode =
   | 'stream'
@@ -19,16 +35,49 @@ export type Mode =
   | 'records'
   | 'stream-off'
   | 'ring-off'
-  | 'records-off';
+  | 'records-off'
+  | 'records-single'
+  | 'frames'
+  | 'clone'
+  | 'packed'
+  | 'transfer'
+  | 'recycled'
+  | 'wait-async'
+  | 'spin';
+
+/** Traffic between processes; traffic between threads; typed frames between either; frames through a pool. */
+export type Part = 'traffic' | 'threads' | 'frames' | 'pool';
 
 export interface Lane {
   readonly transport: TransportName;
   readonly mode: Mode;
   /** One line for tables. */
   readonly label: string;
+  readonly part: Part;
+  readonly between: 'processes' | 'threads';
+  /** Measured in this direction only. */
+  readonly only?: 'roundtrip' | 'oneway';
 }
 
-const lane = (transport: TransportName, mode: Mode, label: string): Lane => ({ transport, mode, label });
+const lane = (transport: TransportName, mode: Mode, label: string): Lane => ({
+  transport,
+  mode,
+  label,
+  part: 'traffic',
+  between: 'processes',
+});
+const threads = (transport: TransportName, mode: Mode, label: string, only?: Lane['only']): Lane => ({
+  ...lane(transport, mode, label),
+  part: 'threads',
+  between: 'threads',
+  ...(only === undefined ? {} : { only }),
+});
+const frames = (transport: TransportName, mode: Mode, label: string, between: Lane['between']): Lane => ({
+  ...lane(transport, mode, label),
+  part: 'frames',
+  between,
+});
+const pool = (mode: Mode, label: string): Lane => ({ ...lane('piscina', mode, label), part: 'pool', between: 'threads' });
 
 /** All lanes, in the order in which a round measures them. */
 export const LANES: readonly Lane[] = [
@@ -44,6 +93,24 @@ export const LANES: readonly Lane[] = [
   lane('smcd', 'ring-off', 'smcd ring, no polling'),
   lane('smcd', 'records', 'smcd records'),
   lane('smcd', 'records-off', 'smcd records, no polling'),
+  threads('message-port', 'clone', 'MessagePort'),
+  threads('message-port', 'packed', 'MessagePort, 64 in a message', 'oneway'),
+  threads('dgram', 'stream', 'UDP loopback (node:dgram)'),
+  threads('atomics', 'wait-async', 'Atomics.waitAsync', 'roundtrip'),
+  threads('atomics', 'spin', 'Atomics, spinning', 'roundtrip'),
+  threads('worker', 'stream', 'worker stream'),
+  threads('worker', 'ring', 'worker ring'),
+  threads('worker', 'ring-off', 'worker ring, no polling'),
+  threads('worker', 'records', 'worker records'),
+  threads('worker', 'records-single', 'worker records, one per send', 'oneway'),
+  frames('message-port', 'transfer', 'MessagePort, transfer list', 'threads'),
+  frames('message-port', 'recycled', 'MessagePort, arrays sent back', 'threads'),
+  frames('worker', 'frames', 'worker frames', 'threads'),
+  frames('tcp', 'frames', 'TCP (node:net)', 'processes'),
+  frames('ipc', 'frames', 'child_process IPC', 'processes'),
+  frames('smcd', 'frames', 'smcd frames', 'processes'),
+  pool('transfer', 'Piscina, transfer lists'),
+  pool('frames', 'Piscina, mapFrames'),
 ];
 
 export const laneKey = (of: Pick<Lane, 'transport' | 'mode'>): string => `${of.transport}/${of.mode}`;
@@ -58,8 +125,10 @@ export const noDelayOf = (of: Lane): boolean => of.mode !== 'nagle';
 export const busyPollOf = (of: Lane): 'auto' | 'off' => (of.mode.endsWith('-off') ? 'off' : 'auto');
 
 /** How the bytes go in and out, whatever the polling. */
-export const usageOf = (of: Lane): 'stream' | 'ring' | 'records' =>
-  of.mode.startsWith('ring') ? 'ring' : of.mode.startsWith('records') ? 'records' : 'stream';
+export const usageOf = (of: Lane): 'stream' | 'ring' | 'records' | 'frames' => {
+  if (of.part === 'frames') return 'frames';
+  return of.mode.startsWith('ring') ? 'ring' : of.mode.startsWith('records') ? 'records' : 'stream';
+};
 
 /** The lane of that transport and mode. @throws RangeError when there is none. */
 export function laneOf(transport: string, mode: string): Lane {
@@ -68,8 +137,12 @@ export function laneOf(transport: string, mode: string): Lane {
   return found;
 }
 
+/** What is done with each frame: every element written and summed, or one word of each 64-byte line. */
+export type Touch = 'elements' | 'lines';
+
 /** What a lane's connection carries for each message size, so that both ends open it alike. */
 export interface Opening {
   readonly lane: Lane;
   readonly bytes: number;
+  readonly touch?: Touch;
 }

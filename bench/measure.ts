@@ -1,8 +1,8 @@
 // measure.ts - one measurement of one transport between two processes. The benchmark's rounds and the demo use it.
 
 import { MeasureError } from './errors.js';
-import { laneOf, type Mode, type TransportName } from './lanes.js';
-import { Pair } from './pair/pair.js';
+import { laneOf, type Mode, type Touch, type TransportName } from './lanes.js';
+import { type Ends, Pair } from './pair/pair.js';
 import type { Result } from './report/results.js';
 
 /** What to measure. */
@@ -17,6 +17,8 @@ export interface Request {
   readonly budgetMs: number;
   /** Milliseconds to warm up before, on top: new processes run unoptimised code. Half the budget unless given. */
   readonly warmMs?: number;
+  /** Of typed frames. */
+  readonly touch?: Touch;
 }
 
 /** Where a measurement is: for whoever shows progress. */
@@ -42,10 +44,11 @@ export async function measurePair(request: Request, onProgress?: Progress): Prom
 }
 
 /** As {@link measurePair}, in a pair that is already running and stays so. */
-export async function measureIn(pair: Pair, request: Request, onProgress?: Progress): Promise<Result> {
+export async function measureIn(pair: Ends, request: Request, onProgress?: Progress): Promise<Result> {
   const { kind, bytes, budgetMs } = request;
   if (!(Number.isInteger(bytes) && bytes > 0 && bytes % 64 === 0)) throw new RangeError('bytes must be a positive multiple of 64');
-  const opening = { lane: pair.lane, bytes };
+  const touch = request.touch === undefined ? {} : { touch: request.touch };
+  const opening = { lane: pair.lane, bytes, ...touch };
   onProgress?.('connecting', request);
   const address = await pair.server.call('listen', { opening, role: kind === 'roundtrip' ? 'echo' : 'sink' });
   await pair.client.call('connect', { opening, address, count: 1 });
@@ -53,10 +56,10 @@ export async function measureIn(pair: Pair, request: Request, onProgress?: Progr
   await pair.client.call('close', null);
   await pair.server.call('close', null);
   onProgress?.('done', request);
-  return { case: kind, transport: pair.lane.transport, mode: pair.lane.mode, bytes, ...figures, budget_ms: budgetMs };
+  return { case: kind, transport: pair.lane.transport, mode: pair.lane.mode, bytes, ...touch, ...figures, budget_ms: budgetMs };
 }
 
-async function roundTrips(pair: Pair, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
+async function roundTrips(pair: Ends, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
   const { budgetMs, warmMs = budgetMs / 2 } = request;
   onProgress?.('warming', request);
   await pair.client.call('ping', { ms: warmMs }, warmMs);
@@ -65,14 +68,15 @@ async function roundTrips(pair: Pair, request: Request, onProgress?: Progress): 
   return { p50_us, p99_us, samples: count };
 }
 
-async function oneWay(pair: Pair, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
+async function oneWay(pair: Ends, request: Request, onProgress?: Progress): Promise<Partial<Result>> {
   const { bytes, budgetMs, warmMs = budgetMs / 2 } = request;
   onProgress?.('warming', request);
   await pair.client.call('send', { ms: warmMs }, warmMs);
   onProgress?.('measuring', request);
   const before = await pair.server.call('cpu', null);
   const { seconds, messages, cpu_us } = await pair.client.call('send', { ms: budgetMs }, budgetMs);
-  const server_us = (await pair.server.call('cpu', null)) - before;
+  // The two threads of one process have said the same.
+  const server_us = pair.lane.between === 'threads' ? 0 : (await pair.server.call('cpu', null)) - before;
   if (messages === 0) throw new MeasureError('failed', 'no message was sent');
   const gigabytes = (messages * bytes) / 1e9;
   return {

@@ -24,6 +24,12 @@ export interface Plan {
   manyRounds: number;
   onecoreMs: number;
   onecoreRounds: number;
+  /** Milliseconds per lane and direction; per lane and way to touch; per lane. */
+  threadsMs: number;
+  framesMs: number;
+  poolMs: number;
+  /** Of threads, frames and pools. */
+  threadsRounds: number;
   /** A case that has run this long starts no further round. */
   caseLimitMs: number;
 }
@@ -47,6 +53,10 @@ export const FULL: Plan = {
   manyRounds: 5,
   onecoreMs: 400,
   onecoreRounds: 5,
+  threadsMs: 250,
+  framesMs: 300,
+  poolMs: 400,
+  threadsRounds: 9,
   caseLimitMs: 600_000,
 };
 
@@ -69,5 +79,9 @@ export const QUICK: Plan = {
   manyRounds: 2,
   onecoreMs: 120,
   onecoreRounds: 2,
+  threadsMs: 40,
+  framesMs: 60,
+  poolMs: 100,
+  threadsRounds: 2,
   caseLimitMs: 12_000,
 };

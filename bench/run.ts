@@ -4,11 +4,14 @@ import type { CaseOption, Options } from './arguments.js';
 import { connectCase } from './cases/connect.js';
 import type { Context } from './cases/context.js';
 import { fallbackCase } from './cases/fallback.js';
+import { framesCase } from './cases/frames.js';
 import { httpCase } from './cases/http.js';
 import { idleCase } from './cases/idle.js';
 import { manyCase } from './cases/many.js';
 import { onecoreCase } from './cases/onecore.js';
 import { politeCase } from './cases/polite.js';
+import { poolCase } from './cases/pool.js';
+import { threadsCase } from './cases/threads.js';
 import { trafficCase } from './cases/traffic.js';
 import { type Floor, measureFloor, medianFloor } from './floor.js';
 import { describeMachine, type Machine } from './machine.js';
@@ -26,6 +29,9 @@ const RUN: Record<CaseOption, (context: Context) => Promise<void>> = {
   idle: idleCase,
   many: manyCase,
   onecore: onecoreCase,
+  threads: threadsCase,
+  frames: framesCase,
+  pool: poolCase,
 };
 
 /** Everything a run found; what the reports are made of. */

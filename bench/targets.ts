@@ -1,9 +1,10 @@
 // targets.ts - the goals, as a table: what is compared, with which bound, and when the comparison counts.
 
-import { median } from './clock.js';
-import { type Lane, laneOf, type Mode } from './lanes.js';
+import { laneOf, type Mode } from './lanes.js';
 import type { Metric, Subject } from './report/results.js';
 import type { Found } from './run.js';
+import { inverse, medianOf, subject, type Target } from './target.js';
+import { THREAD_TARGETS } from './thread-targets.js';
 
 export interface Verdict {
   readonly goal: string;
@@ -14,23 +15,7 @@ export interface Verdict {
   readonly verdict: 'pass' | 'FAIL' | 'printed only' | 'not measured';
 }
 
-interface Target {
-  readonly goal: string;
-  readonly least?: number;
-  readonly most?: number;
-  readonly unit: string;
-  readonly value: (found: Found) => number | undefined;
-  /** Holds only where a sleeping thread is as slow to wake as it is on most machines. */
-  readonly againstSleepers?: true;
-}
-
 const WAKEUP_US = 30;
-
-const subject = (lane: Lane, of: Omit<Subject, 'transport' | 'mode'>): Subject => ({ ...of, transport: lane.transport, mode: lane.mode });
-const medianOf = (values: readonly (number | undefined)[]): number | undefined => {
-  const known = values.filter((value) => value !== undefined && Number.isFinite(value)) as number[];
-  return known.length === 0 ? undefined : median(known);
-};
 
 /** How many times better an smcd mode is than node:net over TCP or a Unix socket. */
 function times(mode: Mode, base: 'tcp' | 'uds', metric: Metric, of: Omit<Subject, 'transport' | 'mode'>): Target['value'] {
@@ -44,13 +29,6 @@ function spins(mode: Mode): Target['value'] {
     return medianOf([...rounds].map(([round, value]) => value / (floors[round]?.spin_rtt_us ?? Number.NaN)));
   };
 }
-
-const inverse =
-  (value: Target['value']): Target['value'] =>
-  (found) => {
-    const of = value(found);
-    return of === undefined ? undefined : 1 / of;
-  };
 
 const roundtrip = (bytes: number) => ({ case: 'roundtrip', bytes }) as const;
 const oneway = (bytes: number) => ({ case: 'oneway', bytes }) as const;
@@ -190,6 +168,7 @@ const TARGETS: readonly Target[] = [
       return Number.isNaN(more) ? undefined : more;
     },
   },
+  ...THREAD_TARGETS,
 ];
 
 export function judge(found: Found): Verdict[] {

@@ -1,6 +1,6 @@
 // bench.mjs - `npm run bench`: set-up, then the side-by-side benchmark (bench/main.ts) with the arguments given.
 //
-//   npm run bench                    everything, about 10 minutes
+//   npm run bench                    everything, about 12 minutes
 //   npm run bench -- --quick         within 90 seconds
 //   npm run bench -- --help          all options
 

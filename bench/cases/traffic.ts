@@ -6,7 +6,7 @@ import { attempt, type Context, inRounds } from './context.js';
 
 export async function trafficCase(context: Context, kind: 'roundtrip' | 'oneway'): Promise<void> {
   const { plan, pairs, recorder } = context;
-  const lanes = kind === 'roundtrip' ? context.lanes.filter(({ mode }) => mode !== 'nagle') : context.lanes;
+  const lanes = context.lanes.filter(({ part, mode }) => part === 'traffic' && (kind === 'oneway' || mode !== 'nagle'));
   await inRounds(context, kind === 'roundtrip' ? 'round trips' : 'one way', plan.rounds, async (round) => {
     if (kind === 'roundtrip') context.floors[round] = await measureFloor(plan.floorMs);
     for (const bytes of context.sizes) {

@@ -3,6 +3,8 @@
 import { cpuTime, sleep } from '../clock.js';
 import { MeasureError } from '../errors.js';
 import { type Opening, usageOf } from '../lanes.js';
+import { AtomicsTalker } from '../talkers/atomics.js';
+import { FrameTalker } from '../talkers/frames.js';
 import { RecordTalker } from '../talkers/records.js';
 import { RingTalker } from '../talkers/ring.js';
 import { StreamTalker } from '../talkers/stream.js';
@@ -22,9 +24,12 @@ let talkers: Talker[] = [];
 let listener: Listener | undefined;
 
 function talk(port: Port, opening: Opening): Talker {
-  const usage = usageOf(opening.lane);
+  const { lane } = opening;
+  if (lane.transport === 'atomics') return new AtomicsTalker(port);
+  const usage = usageOf(lane);
+  if (usage === 'frames') return new FrameTalker(port, opening);
   if (usage === 'ring') return new RingTalker(port, opening.bytes);
-  if (usage === 'records') return new RecordTalker(port, opening.bytes);
+  if (usage === 'records') return new RecordTalker(port, opening.bytes, lane.mode === 'records-single');
   return new StreamTalker(port, opening.bytes);
 }
 

@@ -98,7 +98,7 @@ export class Remote {
 export type Handlers = { [K in keyof Commands]: (args: Commands[K][0]) => Commands[K][1] | Promise<Commands[K][1]> };
 
 /** The other end: answers commands in order of arrival. Returns how to report what no command asked for. */
-export function answer(stream: Duplex, handlers: Handlers): (error: unknown) => void {
+export function answer(stream: Duplex, handlers: Partial<Handlers>): (error: unknown) => void {
   const reply = (line: Line) => stream.write(`${JSON.stringify(line)}\n`);
   const refuse = (id: number) => (error: unknown) => {
     const { failure, message } = asMeasureError(error);
@@ -106,7 +106,8 @@ export function answer(stream: Duplex, handlers: Handlers): (error: unknown) => 
   };
   readLines(stream, (line) => {
     if (!('command' in line)) return;
-    const handler = handlers[line.command] as (args: unknown) => unknown;
+    const handler = handlers[line.command] as ((args: unknown) => unknown) | undefined;
+    if (handler === undefined) return refuse(line.id)(new MeasureError('failed', `no '${line.command}' in a thread`));
     Promise.resolve(line.args)
       .then(handler)
       .then((result) => reply({ id: line.id, result: result ?? null }), refuse(line.id));

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { MeasureError } from '../errors.js';
 import { type Lane, laneKey } from '../lanes.js';
 import { agentPath, childFlags, DIRECTORY_VARIABLE, Remote } from './control.js';
+import { ThreadPair } from './thread-pair.js';
 
 export interface PairOptions {
   /** Let both processes run on this one CPU only (taskset). */
@@ -43,7 +44,15 @@ function start(role: 'server' | 'client', controls: number, { cpu }: PairOptions
   return child;
 }
 
-export class Pair {
+/** Both ends of what is measured, wherever they are. */
+export interface Ends {
+  readonly lane: Lane;
+  readonly server: Remote;
+  readonly client: Remote;
+  stop(): Promise<void>;
+}
+
+export class Pair implements Ends {
   readonly lane: Lane;
   readonly server: Remote;
   client: Remote;
@@ -105,10 +114,10 @@ function end(child: ChildProcess): Promise<void> {
 
 /** Pairs that are kept between measurements, one per lane, so that every round measures warm code. */
 export class Pairs {
-  readonly #pairs = new Map<string, Pair>();
+  readonly #pairs = new Map<string, Ends>();
 
-  of(lane: Lane): Pair {
-    const pair = this.#pairs.get(laneKey(lane)) ?? new Pair(lane);
+  of(lane: Lane): Ends {
+    const pair = this.#pairs.get(laneKey(lane)) ?? (lane.between === 'threads' ? new ThreadPair(lane) : new Pair(lane));
     this.#pairs.set(laneKey(lane), pair);
     return pair;
   }

@@ -34,7 +34,9 @@ const cells = (row: readonly string[], tag: 'td' | 'th') => row.map((cell) => `<
 
 function tableHtml({ title, note, header, rows }: Table): string {
   const words = header.includes('why') ? ' class="words"' : '';
-  const body = rows.map((row) => `<tr${/smcd|our/.test(row[0] ?? '') ? ' class="ours"' : ''}>${cells(row, 'td')}</tr>`).join('\n');
+  const body = rows
+    .map((row) => `<tr${/smcd|our|^worker|mapFrames/.test(row[0] ?? '') ? ' class="ours"' : ''}>${cells(row, 'td')}</tr>`)
+    .join('\n');
   return `<h3>${escapeHtml(title)}</h3>${note === '' ? '' : `<p>${escapeHtml(note)}</p>`}
 <div class="scroll"><table${words}><thead><tr>${cells(header, 'th')}</tr></thead><tbody>
 ${body}
@@ -106,7 +108,7 @@ export function htmlReport(found: Found): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>SMC for Node.js, measured</title><style>${STYLE}</style></head><body>
 <h1>SMC for Node.js, measured</h1>
-<p>Everything between two processes, each transport once per round, medians over the rounds. Compare within this page: times hold for this machine and this hour.</p>
+<p>Between two processes or two threads, each transport once per round, medians over the rounds. Compare within this page: times hold for this machine and this hour.</p>
 <dl>${facts.map((fact) => entry(fact)).join('')}</dl>
 <h2>The machine's floor</h2>
 <dl>${floors.map((fact) => entry(fact, ' class="big"')).join('')}</dl>

@@ -6,12 +6,13 @@ import { judge } from '../targets.js';
 
 /**
  * Times in microseconds, rates per second, GB = 10^9 bytes. `results` are medians over the rounds; `ratios` are how many
- * times better than TCP or a Unix socket, computed per round, then their median. A lane that was not measured is in
+ * times better than TCP, a Unix socket or what else a case is compared with, computed per round, then their median. A lane that was not measured is in
  * `absent` with its reason.
  */
 export function jsonReport(found: Found): object {
   const { machine, floor, recorder, special } = found;
-  const isOurs = (transport: string, mode: string) => transport === 'smcd' && { busy_poll: busyPollOf(laneOf(transport, mode)) };
+  const isOurs = (transport: string, mode: string) =>
+    ['smcd', 'worker'].includes(transport) && { busy_poll: busyPollOf(laneOf(transport, mode)) };
   return {
     machine,
     floor,

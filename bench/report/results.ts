@@ -2,9 +2,9 @@
 
 import { median } from '../clock.js';
 import type { HttpClient } from '../cases/http-clients.js';
-import type { Lane, Mode, TransportName } from '../lanes.js';
+import type { Lane, Mode, Touch, TransportName } from '../lanes.js';
 
-export type CaseName = 'roundtrip' | 'oneway' | 'connect' | 'http' | 'onecore';
+export type CaseName = 'roundtrip' | 'oneway' | 'connect' | 'http' | 'onecore' | 'threads-roundtrip' | 'threads-oneway' | 'frames' | 'pool';
 
 /** What a row is about. */
 export interface Subject {
@@ -19,6 +19,8 @@ export interface Subject {
   readonly client?: HttpClient;
   /** Connect: the first of a new client process, or a later one. */
   readonly contact?: 'first' | 'later';
+  /** Frames: what both ends do with each. */
+  readonly touch?: Touch;
 }
 
 /** Figures that do not apply to a case are absent. */
@@ -45,16 +47,17 @@ const LESS_IS_BETTER: readonly Metric[] = ['p50_us', 'p99_us', 'cpu_s_per_gb'];
 
 export interface Ratio extends Subject {
   readonly metric: Metric;
-  readonly to: 'tcp' | 'uds';
+  /** A transport, or one in a certain mode. */
+  readonly to: string;
   /** How many times better than that transport: the median over the rounds, and the rounds. */
   readonly times: number;
   readonly rounds: readonly number[];
 }
 
 const subjectKey = (of: Subject) =>
-  [of.case, of.transport, of.mode, of.bytes, of.connections ?? '', of.client ?? '', of.contact ?? ''].join(' ');
+  [of.case, of.transport, of.mode, of.bytes, of.connections ?? '', of.client ?? '', of.contact ?? '', of.touch ?? ''].join(' ');
 
-function subjectOf({ case: name, transport, mode, bytes, connections, client, contact }: Subject): Subject {
+function subjectOf({ case: name, transport, mode, bytes, connections, client, contact, touch }: Subject): Subject {
   return {
     case: name,
     transport,
@@ -63,8 +66,39 @@ function subjectOf({ case: name, transport, mode, bytes, connections, client, co
     ...(connections && { connections }),
     ...(client && { client }),
     ...(contact && { contact }),
+    ...(touch && { touch }),
   };
 }
+
+interface Base {
+  readonly to: string;
+  readonly transport: TransportName;
+  readonly mode: Mode;
+}
+
+/** What the rows of a case are compared with. */
+const PLAIN: readonly Base[] = [
+  { to: 'tcp', transport: 'tcp', mode: 'stream' },
+  { to: 'uds', transport: 'uds', mode: 'stream' },
+];
+const BASES: Readonly<Partial<Record<CaseName, readonly Base[]>>> = {
+  'threads-roundtrip': [
+    { to: 'message-port', transport: 'message-port', mode: 'clone' },
+    { to: 'wait-async', transport: 'atomics', mode: 'wait-async' },
+    { to: 'spin', transport: 'atomics', mode: 'spin' },
+  ],
+  'threads-oneway': [
+    { to: 'message-port', transport: 'message-port', mode: 'clone' },
+    { to: 'dgram', transport: 'dgram', mode: 'stream' },
+  ],
+  frames: [
+    { to: 'transfer', transport: 'message-port', mode: 'transfer' },
+    { to: 'recycled', transport: 'message-port', mode: 'recycled' },
+    { to: 'tcp', transport: 'tcp', mode: 'frames' },
+    { to: 'ipc', transport: 'ipc', mode: 'frames' },
+  ],
+  pool: [{ to: 'transfer', transport: 'piscina', mode: 'transfer' }],
+};
 
 /** Why a lane has no figures. */
 export interface Absence {
@@ -117,11 +151,11 @@ export class Recorder {
     });
   }
 
-  /** Every row against TCP and Unix sockets. */
+  /** Every row against TCP and Unix sockets, or what else its case is compared with. */
   ratios(): Ratio[] {
     return this.results().flatMap((result) =>
-      (['tcp', 'uds'] as const).flatMap((to) => {
-        const base: Subject = { ...result, transport: to, mode: 'stream' };
+      (BASES[result.case] ?? PLAIN).flatMap(({ to, transport, mode }) => {
+        const base: Subject = { ...result, transport, mode };
         if (subjectKey(base) === subjectKey(result)) return [];
         return (['p50_us', 'p99_us', 'msgs_per_s', 'gb_per_s', 'cpu_s_per_gb'] as const).flatMap((metric) => {
           const rounds = this.times(result, base, metric);

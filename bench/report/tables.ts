@@ -5,6 +5,7 @@ import { laneOf } from '../lanes.js';
 import type { Found } from '../run.js';
 import type { CaseName, Metric, Ratio, Result, Subject } from './results.js';
 import { byteName, digits, rate, ratio } from './text.js';
+import { frameTables, threadTables } from './thread-tables.js';
 
 export interface Table {
   readonly title: string;
@@ -13,7 +14,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-const label = ({ transport, mode }: Pick<Subject, 'transport' | 'mode'>) => laneOf(transport, mode).label;
+export const label = ({ transport, mode }: Pick<Subject, 'transport' | 'mode'>) => laneOf(transport, mode).label;
 const POLLING = "Ours poll by default (busyPoll 'auto'); \"no polling\" is busyPoll 'off'. Processes are not pinned to cores.";
 
 export function tables(found: Found): Table[] {
@@ -24,12 +25,14 @@ export function tables(found: Found): Table[] {
     ...connectTables(results, ratios),
     ...httpTables(results, ratios),
     ...onecoreTables(results, ratios),
+    ...threadTables(results, ratios),
+    ...frameTables(results, ratios),
   ];
   return [floorTable(found), ...made, ...specialTables(found), ...absenceTables(found)].filter((table) => table.rows.length > 0);
 }
 
 /** The ratio of a row's metric to another transport, as text. */
-function timesOf(ratios: readonly Ratio[], row: Result, metric: Metric, to: 'tcp' | 'uds'): string {
+export function timesOf(ratios: readonly Ratio[], row: Result, metric: Metric, to: string): string {
   const same = (of: Ratio) =>
     of.case === row.case &&
     of.transport === row.transport &&
@@ -38,6 +41,7 @@ function timesOf(ratios: readonly Ratio[], row: Result, metric: Metric, to: 'tcp
     of.connections === row.connections &&
     of.client === row.client &&
     of.contact === row.contact &&
+    of.touch === row.touch &&
     of.metric === metric &&
     of.to === to;
   return ratio(ratios.find(same)?.times);
@@ -60,7 +64,7 @@ function floorTable({ floor }: Found): Table {
   };
 }
 
-const ofCase = (results: readonly Result[], name: CaseName) => results.filter((row) => row.case === name);
+export const ofCase = (results: readonly Result[], name: CaseName) => results.filter((row) => row.case === name);
 const sizesOf = (results: readonly Result[]) => [...new Set(results.map((row) => row.bytes))];
 
 function trafficTables(results: readonly Result[], ratios: readonly Ratio[]): Table[] {

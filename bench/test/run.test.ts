@@ -51,6 +51,40 @@ describe.skipIf(!built)('the benchmark', () => {
     ]);
   }, 120_000);
 
+  it('measures between threads, typed frames and pools, and judges what it found', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bench-test-'));
+    const file = join(directory, 'figures.json');
+    const transports = 'worker,message-port,dgram,atomics,piscina,tcp/frames';
+    const { code, stdout, stderr } = await bench(
+      ...['--quick', '--only', 'threads,frames,pool', '--transports', transports, '--rounds', '1', '--targets', '--json', file],
+    );
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('FAILED')]);
+    expect(stdout).toContain('Piscina, 64 KiB frames');
+    const { results, targets } = JSON.parse(readFileSync(file, 'utf8')) as {
+      results: { case: string; transport: string; mode: string; touch?: string; msgs_per_s?: number; p50_us?: number }[];
+      targets: { goal: string; verdict: string }[];
+    };
+    rmSync(directory, { recursive: true });
+    for (const row of results) expect(row.p50_us ?? row.msgs_per_s).toBeGreaterThan(0);
+    const rows = results.map((row) => [row.case, row.transport, row.mode, row.touch ?? ''].join(' ').trim());
+    for (const row of [
+      'threads-roundtrip worker ring',
+      'threads-roundtrip atomics wait-async',
+      'threads-oneway worker records-single',
+      'threads-oneway dgram stream',
+      'frames worker frames elements',
+      'frames message-port recycled lines',
+      'frames tcp frames lines',
+      'pool piscina transfer',
+      'pool piscina frames',
+    ]) {
+      expect(rows).toContain(row);
+    }
+    const judged = targets.filter(({ verdict }) => verdict !== 'not measured').map(({ goal }) => goal);
+    expect(judged).toContain('threads, records 64 B, messages/s against MessagePort');
+    expect(judged).toContain('Piscina, frames 64 KiB, GB/s against transfer lists');
+  }, 240_000);
+
   it('ends with 2 and a sentence for arguments it does not know', async () => {
     const { code, stderr } = await bench('--transports', 'carrier-pigeon');
     expect(code).toBe(2);

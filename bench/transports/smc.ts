@@ -37,7 +37,7 @@ async function load(): Promise<Library> {
 /** Everything by default, except that the lane says how to poll and a record must fit into half the ring. */
 export function smcOptions({ lane, bytes }: Opening): SmcOptions {
   if (lane.mode === 'smc-fallback') return { transports: ['tcp'] };
-  const large = usageOf(lane) === 'records' && bytes >= 128 * 1024;
+  const large = usageOf(lane) === 'frames' || (usageOf(lane) === 'records' && bytes >= 128 * 1024);
   return { transports: ['smcd'], busyPoll: busyPollOf(lane), ...(large ? { ringSize: 4 << 20 } : {}) };
 }
 

@@ -1,11 +1,11 @@
 // bell.ts - the bell between two threads as a model (core/src/worker/bell.ts): one tells of news, the other looks for a while
-// and sleeps, in its loop or in Atomics.wait.
+// and sleeps, in its loop or in Atomics.wait. News are, in turns, a producer cursor that moved and the count `news`.
 
 import type { Model, Step } from './explore.js';
 import { drains, exchange, load, type Memory, memory, type Order, store } from './tso.js';
 
 export interface BellRules {
-  /** How `news` and `sleeping` are stored. */
+  /** How `news` (and the cursor) and `sleeping` are stored. */
   readonly news: Order;
   readonly sleeping: Order;
   /** Who goes to sleep looks at `news` again once it has said so. */
@@ -36,7 +36,7 @@ interface State {
 export function bell(rules: BellRules, sleep: Sleep, total: number): Model<State> {
   return {
     start: {
-      memory: memory({ news: 0, sleeping: 0 }, 2),
+      memory: memory({ news: 0, cursor: 0, sleeping: 0 }, 2),
       rung: 0,
       teller: { at: rules.newsFirst ? 'store' : 'look', told: 0 },
       sleeper: { at: 'take', seen: 0 },
@@ -58,7 +58,7 @@ export function bell(rules: BellRules, sleep: Sleep, total: number): Model<State
     const rang = rules.newsFirst ? told : ({ at: 'store', told: teller.told } as const);
     switch (teller.at) {
       case 'store': {
-        const stored = store(at, TELLER, 'news', teller.told + 1, rules.news);
+        const stored = store(at, TELLER, teller.told % 2 === 0 ? 'cursor' : 'news', teller.told + 1, rules.news);
         return stored === undefined
           ? []
           : to('stores news', { memory: stored, teller: rules.newsFirst ? { ...teller, at: 'look' } : told });
@@ -82,7 +82,7 @@ export function bell(rules: BellRules, sleep: Sleep, total: number): Model<State
 
   function sleeperSteps(state: State): Step<State>[] {
     const { memory: at, sleeper } = state;
-    const news = load(at, SLEEPER, 'news');
+    const news = Math.max(load(at, SLEEPER, 'news'), load(at, SLEEPER, 'cursor'));
     const to = (label: string, change: Partial<State['sleeper']>, more: Partial<State> = {}): Step<State>[] => [
       { label: `sleeper ${label}`, to: { ...state, ...more, sleeper: { ...sleeper, ...change } } },
     ];

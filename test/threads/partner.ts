@@ -1,7 +1,7 @@
 // partner.ts - the other thread: opens a port and does what it is told, until it is done or terminated.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { batches, frames, open, openBlocking, sendAll, type WorkerPort } from '@smcjs/core/channel';
+import { batches, type BlockingEnd, frames, open, openBlocking, type RingSurface, sendAll, type WorkerPort } from '@smcjs/core/channel';
 import { payload } from '../support/random.js';
 
 export interface Order {
@@ -19,6 +19,16 @@ export function recordOf(seed: number, index: number): Buffer {
   record.writeUInt32LE(seed, 0);
   record.writeUInt32LE(index, 4);
   return record;
+}
+
+/** In place: length and half of the body are in the ring, as a sender is that is stopped while it copies. */
+function beginRecord(ring: RingSurface | BlockingEnd): void {
+  ring.send([10, 20, 30].map((length) => payload(length, length)));
+  const view = ring.reserve(1004);
+  view?.fill(7);
+  new DataView(view?.buffer ?? new ArrayBuffer(0), view?.byteOffset).setUint32(0, 1000, true);
+  parentPort?.postMessage('begun');
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
 
 const roles = {
@@ -139,6 +149,33 @@ const roles = {
     end.write(payload(seed, 1000));
     end.resume();
     parentPort?.postMessage('here');
+  },
+
+  /** Sends three records and begins a fourth. */
+  half({ port }: Order): void {
+    beginRecord(open(port).ring);
+  },
+
+  blockingHalf({ port }: Order): void {
+    beginRecord(openBlocking(port));
+  },
+
+  /** Sends three frames and fills a fourth. */
+  halfFrame({ port }: Order): void {
+    const doubles = frames(openBlocking(port), Float64Array);
+    for (const length of [1, 2, 3]) doubles.reserve(length)?.commit();
+    doubles.reserve(100)?.view.fill(1);
+    parentPort?.postMessage('begun');
+    for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  },
+
+  /** Opens what is open elsewhere; says the code of the error. */
+  claims({ port }: Order): void {
+    try {
+      open(port);
+    } catch (error) {
+      parentPort?.postMessage((error as NodeJS.ErrnoException).code);
+    }
   },
 
   /** Sends a little and leaves with its end open. */

@@ -105,8 +105,8 @@ export function runRecords(memory: RingMemory, ops: readonly RecordOp[], start =
         announced = released;
         break;
     }
-    same(producer.cursor, written % 2 ** 32, 'producer cursor');
-    same(consumer.cursor, released % 2 ** 32, 'consumer cursor');
+    same(producer.cursor, written | 0, 'producer cursor');
+    same(consumer.cursor, released | 0, 'consumer cursor');
   }
   same(producer.violated || consumer.violated, false, 'a violation');
   for (const { bytes, seed: of } of kept) sameBytes(bytes, of, 'a record that was kept');

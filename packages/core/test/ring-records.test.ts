@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { allocateShared, WORD } from '../src/ring/layout.js';
 import { RingConsumer } from '../src/ring/consumer.js';
 import { RingProducer } from '../src/ring/producer.js';
+import { stage } from '../src/ring/stage.js';
 import { maxRecord, RecordReader, RecordWriter } from '../src/ring/records.js';
 import { guarded, same } from './ring-model.js';
 import { recordOps, runRecords } from './ring-records-model.js';
@@ -33,6 +34,42 @@ describe('records', () => {
       }),
       { numRuns: capacity > 100_000 ? 40 : 300 },
     );
+  });
+
+  it('leave collected bytes of a stream in their place when room comes while one is sent across the end of the ring', () => {
+    const memory = allocateShared(1024);
+    const consumer = new RingConsumer(memory);
+    const reader = new RecordReader(consumer);
+    let seen: number[] = [];
+    /** The consumer reads right after the producer has found that there is no room. */
+    class Racing extends RingProducer {
+      override space(wanted: number): number {
+        const free = super.space(wanted);
+        if (free < wanted && seen.length === 0) {
+          seen = receive(reader);
+          consumer.publish();
+        }
+        return free;
+      }
+    }
+    const producer = new Racing(memory);
+    const writer = new RecordWriter(producer);
+    const of = (first: number, count: number, length: number) =>
+      Array.from({ length: count }, (_, i) => new Uint8Array(length).fill(first + i));
+    writer.send(of(1, 10, 60));
+    producer.publish();
+    // As a stream does with small writes.
+    const at = producer.collect(256);
+    stage.bytes.fill(11, at, at + 256);
+    expect(writer.send(of(12, 1, 200))).toBe(1);
+    producer.publish();
+    expect(seen).toEqual(of(1, 10, 1).map(([value]) => value));
+    const collected = Buffer.alloc(256);
+    expect(consumer.available()).toBeGreaterThan(256);
+    consumer.copy(collected, 0, 256);
+    expect(collected.equals(Buffer.alloc(256, 11))).toBe(true);
+    consumer.release(256);
+    expect(receive(reader)).toEqual([12]);
   });
 
   it('are a queue where the 32-bit cursors wrap', () => {

@@ -62,7 +62,7 @@ export class RingLink implements AsyncFrameLink {
     const { sender, channel } = this.#stream;
     this.tx.publish();
     sender.bytes += bytes;
-    channel.notify();
+    channel.notify(true);
   }
 
   taken(bytes: number): void {

@@ -2,6 +2,7 @@
 
 import type { TypedArray } from '../frames/frame-format.js';
 import { frames, type TypedFrames } from '../frames/typed-frames.js';
+import type { BusyPoll } from '../options.js';
 import type { ChannelEnd } from '../worker/channel-end.js';
 import type { FrameTypes } from './serve-frames.js';
 import { type StartedTask, startTask, type StreamTaskOptions, type TaskPool } from './stream-task.js';
@@ -46,13 +47,14 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     data: unknown,
     types: FrameTypes<I, O>,
     options: StreamTaskOptions,
+    workerBusyPoll: BusyPoll | undefined,
     abortable: boolean,
     events: LaneEvents<I>,
   ) {
     this.#events = events;
     this.#abort = abortable ? new AbortController() : undefined;
     const signal = this.#abort === undefined ? {} : { signal: this.#abort.signal };
-    this.#task = startTask(pool, data, { ...options, ...signal });
+    this.#task = startTask(pool, data, { ...options, ...signal }, workerBusyPoll);
     const { end, done } = this.#task;
     this.#end = end;
     end.on('error', () => {});

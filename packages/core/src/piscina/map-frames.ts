@@ -22,7 +22,10 @@ export interface MapFramesOptions<I extends TypedArray, O extends TypedArray> ex
   /** Of the worker file and its export, when not those of the pool. */
   filename?: string;
   name?: string;
-  /** How this thread polls for answers before it sleeps, as of `open`. */
+  /**
+   * How this thread polls for answers before it sleeps, as of `open`. Default: 'off', here and in the workers, where these
+   * are more threads than processors, else as `open` has it.
+   */
   busyPoll?: BusyPoll;
 }
 

@@ -24,8 +24,8 @@ export function serveChannel<D = unknown, R = unknown>(
   options: ChannelEndOptions = {},
 ): (task: unknown) => Promise<R> {
   return async (task) => {
-    const { port, data } = messageOf<D>(task);
-    const end = open(port, { allowHalfOpen: true, ...options });
+    const { port, data, busyPoll } = messageOf<D>(task);
+    const end = open(port, { allowHalfOpen: true, ...(busyPoll === undefined ? {} : { busyPoll }), ...options });
     end.on('error', () => {});
     try {
       const result = await handler(end, data);

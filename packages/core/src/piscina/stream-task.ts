@@ -1,6 +1,7 @@
 // stream-task.ts - a pool task that has a worker channel to whoever runs it.
 
 import type { MessagePort } from 'node:worker_threads';
+import type { BusyPoll } from '../options.js';
 import { type ChannelEnd, type ChannelEndOptions, open } from '../worker/channel-end.js';
 import { createChannel, type WorkerChannelOptions, type WorkerPort } from '../worker/port.js';
 
@@ -37,6 +38,8 @@ export interface StreamTask<R> {
 export interface StreamTaskMessage<D> {
   readonly port: WorkerPort;
   readonly data: D;
+  /** How the worker polls, where its file does not say. */
+  readonly busyPoll?: BusyPoll;
 }
 
 /**
@@ -58,7 +61,8 @@ export interface StartedTask<R> extends StreamTask<R> {
   withdraw(): void;
 }
 
-export function startTask<R>(pool: TaskPool, data: unknown, options: StreamTaskOptions): StartedTask<R> {
+/** @param workerBusyPoll how the worker polls, where its file does not say */
+export function startTask<R>(pool: TaskPool, data: unknown, options: StreamTaskOptions, workerBusyPoll?: BusyPoll): StartedTask<R> {
   const { ringSize, filename, name, signal, ...endOptions } = options;
   const { port1, port2 } = createChannel(ringSize === undefined ? {} : { ringSize });
   const end = open(port1, endOptions);
@@ -70,6 +74,7 @@ export function startTask<R>(pool: TaskPool, data: unknown, options: StreamTaskO
       return port2;
     },
     data,
+    ...(workerBusyPoll === undefined ? {} : { busyPoll: workerBusyPoll }),
   };
   const run: TaskRunOptions = { transferList: [port2.bell] };
   if (filename !== undefined) run.filename = filename;

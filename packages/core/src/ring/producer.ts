@@ -39,9 +39,12 @@ export class RingProducer {
     return this.#mirrored;
   }
 
-  /** Total bytes written since the start, modulo 2^32. */
+  /**
+   * Total bytes written since the start, modulo 2^32, signed: what is more than 2^31 would be an object on the heap each time it
+   * is looked at by code that is not inlined (seen: 18 bytes for each frame).
+   */
   get cursor(): number {
-    return this.#cursor >>> 0;
+    return this.#cursor;
   }
 
   /** Free bytes; reads the shared cursor only if fewer than `wanted` are known to be free. */

@@ -117,6 +117,9 @@ export class RecordWriter {
     const at = ring.cursor & (ring.capacity - 1);
     const rest = ring.capacity - at;
     if (rest >= bytes || ring.data.length > ring.capacity || ring.space(rest + bytes) < rest + bytes) return false;
+    // Bytes of a stream that were collected belong right before the cursor, which is about to move: claim() has left them where
+    // they are when it found no room, and room may have come since.
+    ring.flushStage();
     this.#lengths[at >> 2] = FILLER;
     ring.advance(rest);
     return true;

@@ -36,9 +36,8 @@ const unflushed = new Set<RingSender>();
 let exitHook = false;
 
 export class RingSender {
-  /** Bytes written so far, by the stream and by the ring surface. */
-  bytes = 0;
-
+  /** See RingStream: no plain field. */
+  readonly #bytes = new Float64Array(1);
   readonly #channel: Channel;
   readonly #owner: SenderOwner;
   #closed = false;
@@ -68,6 +67,15 @@ export class RingSender {
         for (const sender of unflushed) sender.publish();
       });
     }
+  }
+
+  /** Bytes written so far, by the stream and by the ring surface. */
+  get bytes(): number {
+    return this.#bytes[0] as number;
+  }
+
+  set bytes(bytes: number) {
+    this.#bytes[0] = bytes;
   }
 
   /** Writes one chunk; `done` when it is in the ring. */
@@ -116,7 +124,7 @@ export class RingSender {
     const { tx } = this.#channel;
     if (this.#closed || tx.unpublished === 0) return;
     tx.publish();
-    this.#channel.notify();
+    this.#channel.notify(true);
   }
 
   /** Bytes accepted by the socket that are not in the ring yet: those in progress and `buffered`. */

@@ -34,8 +34,11 @@ export interface Channel {
   /** While news are dispatched: is this loop polling anyway, on a processor of its own? */
   readonly hot: boolean;
   sink: ChannelSink | undefined;
-  /** Tells the peer that there is something to see on this connection. Wakes it only if it sleeps. Allocates nothing. */
-  notify(): void;
+  /**
+   * Tells the peer that there is something to see on this connection. Wakes it only if it sleeps. Allocates nothing.
+   * `published`: that is nothing but what `tx.publish` has made visible just now.
+   */
+  notify(published?: boolean): void;
   /** Asks for one call of `sink.onNews` from the loop, soon: more is to be done than fits one turn. */
   again(): void;
   setBusyPoll(mode: BusyPoll): void;

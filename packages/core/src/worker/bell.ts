@@ -1,9 +1,11 @@
 // bell.ts - how one thread tells another of news, and learns that it is gone.
 //
-//   who tells    stores `news`, a count, in the ring it writes; then looks at `sleeping` of the thread that reads it; only if
-//                that is set, swaps it to 0 and wakes: by a message to a thread in its event loop, by the word itself to a
-//                thread in Atomics.wait on it
-//   who sleeps   stores `sleeping`, then looks at `news` again, then sleeps
+//   who tells    has stored a producer cursor, or stores `news`, a count, in the ring it writes; then looks at `sleeping` of the
+//                thread that reads it; only if that is set, swaps it to 0 and wakes: by a message to a thread in its event
+//                loop, by the word itself to a thread in Atomics.wait on it
+//   who sleeps   stores `sleeping`, then looks at both again, then sleeps
+//
+// Bytes need no count beside their cursor: each of the two stores would fetch the line from who looks at it all the time.
 //
 // Store, then look, on both sides, sequentially consistent: no news is slept through (test/model/bell).
 // A message to a MessagePort wakes a loop as quickly as Atomics.waitAsync does, has ref and unref, and its 'close' is the
@@ -24,6 +26,7 @@ export class Bell {
   readonly #port: MessagePort;
   #told = 0;
   #seen = 0;
+  #seenCursor = 0;
 
   /** `own` and `peer`: header words of the ring we read, and of the ring we write. */
   constructor(own: Int32Array, peer: Int32Array, port: MessagePort) {
@@ -32,11 +35,16 @@ export class Bell {
     this.#port = port;
   }
 
-  /** There is something to see. Returns true when the peer slept and was woken. Allocates nothing unless it did. */
-  tell(): boolean {
-    this.#told = (this.#told + 1) | 0;
-    store(this.#peer, WORD.news, this.#told);
-    // pairs with sleep() and block(): they store `sleeping`, then look at `news`
+  /**
+   * There is something to see; `published`: nothing but the producer cursor, which was stored just now. Returns true when the
+   * peer slept and was woken. Allocates nothing unless it did.
+   */
+  tell(published = false): boolean {
+    if (!published) {
+      this.#told = (this.#told + 1) | 0;
+      store(this.#peer, WORD.news, this.#told);
+    }
+    // pairs with sleep() and block(): they store `sleeping`, then look at cursor and `news`
     if (load(this.#peer, WORD.sleeping) === AWAKE) return false;
     const where = exchange(this.#peer, WORD.sleeping, AWAKE);
     if (where === BLOCKED) wake(this.#peer, WORD.sleeping);
@@ -44,14 +52,15 @@ export class Bell {
     return where !== AWAKE;
   }
 
-  /** Has the peer told of news since {@link take}? One load. */
+  /** Has the peer told of news since {@link take}? Two loads of one line. */
   fresh(): boolean {
-    return load(this.#own, WORD.news) !== this.#seen;
+    return load(this.#own, WORD.producerCursor) !== this.#seenCursor || load(this.#own, WORD.news) !== this.#seen;
   }
 
   /** What was told until now is about to be looked at. */
   take(): void {
     this.#seen = load(this.#own, WORD.news);
+    this.#seenCursor = load(this.#own, WORD.producerCursor);
   }
 
   /** This loop is going to sleep: false when there are news after all, and it must not. */

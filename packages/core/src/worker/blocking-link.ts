@@ -25,8 +25,8 @@ export class BlockingLink {
   readonly rx: RingConsumer;
   readonly tx: RingProducer;
   readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
-  bytesRead = 0;
-  bytesWritten = 0;
+  /** Read and written; see RingStream: no plain fields. */
+  readonly #bytes = new Float64Array(2);
   readonly #bell: Bell;
   readonly #port: MessagePort;
   readonly #window: PollWindow;
@@ -51,6 +51,14 @@ export class BlockingLink {
     return this.#open;
   }
 
+  get bytesRead(): number {
+    return this.#bytes[0] as number;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytes[1] as number;
+  }
+
   /** Can bytes be sent? */
   get sendable(): boolean {
     return this.#open && !this.#finished && (this.#peerState() & CONN_STATE.closed) === 0;
@@ -69,13 +77,13 @@ export class BlockingLink {
   /** Publishes what was written, `bytes`. */
   sent(bytes: number): void {
     this.tx.publish();
-    this.bytesWritten += bytes;
-    if (bytes > 0) this.#tell();
+    this.#bytes[1] = this.bytesWritten + bytes;
+    if (bytes > 0) this.#tell(true);
   }
 
   /** Gives back what was advanced over, `bytes`. */
   taken(bytes: number): void {
-    this.bytesRead += bytes;
+    this.#bytes[0] = this.bytesRead + bytes;
     if (this.rx.publish()) this.#tell();
   }
 
@@ -165,9 +173,9 @@ export class BlockingLink {
     return this.#lost ? CONN_STATE.closed | this.rx.state() : this.rx.state();
   }
 
-  #tell(): void {
+  #tell(published = false): void {
     this.counters.notifications++;
-    if (this.#bell.tell()) this.counters.doorbells++;
+    if (this.#bell.tell(published)) this.counters.doorbells++;
   }
 
   /** Polls, then blocks, until something may have changed; false when the time is over. */

@@ -31,6 +31,9 @@ const SLICE_LOOKS = 200;
 /** Dispatches go on so long without a turn of the loop. */
 const TURN_MICROS = 50;
 
+/** Who tells many times in a turn looks at the clock the first time and every so often: that costs 60 ns, and 16 bytes before Node 22. */
+const TOLD_PER_LOOK = 32;
+
 /** A promise costs a tenth of queueMicrotask(), which makes an asynchronous resource. */
 const RESOLVED = Promise.resolve();
 
@@ -49,6 +52,9 @@ export class Hub {
   /** A round is on its way through ticks and promises. */
   #inRound = false;
   #turnBegan = 0;
+  /** The turn in which a clock was last looked at by who told, and how often was told since. */
+  #expected = -1;
+  #unlooked = 0;
   #posted = false;
   #self: { readonly here: MessagePort; readonly there: MessagePort } | undefined;
 
@@ -87,10 +93,14 @@ export class Hub {
     this.#window.setMode(fixed, auto);
   }
 
-  /** This end has told its peer something: an answer may come soon. */
-  expect(member: HubMember): void {
+  /** This end has told its peer something, perhaps after it has sent `much`: an answer may come soon. */
+  expect(member: HubMember, much: boolean): void {
     if (member.polled) return;
-    this.#window.active(micros());
+    if (much || this.#expected !== this.turn || ++this.#unlooked === TOLD_PER_LOOK) {
+      this.#expected = this.turn;
+      this.#unlooked = 0;
+      this.#window.active(micros());
+    }
     if (this.#window.micros === 0 || !member.ref) return;
     this.#wake(member);
     this.#turnSoon();

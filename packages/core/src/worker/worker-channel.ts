@@ -10,6 +10,9 @@ import { Bell } from './bell.js';
 import { type HubMember, theHub } from './hub.js';
 import type { ClaimedPort } from './port.js';
 
+/** To fill so many takes long enough for the hub to look at the clock. */
+const MUCH_BYTES = 64 * 1024;
+
 export class WorkerChannel implements Channel, HubMember {
   readonly transport = 'memory';
   readonly rx: RingConsumer;
@@ -24,6 +27,8 @@ export class WorkerChannel implements Channel, HubMember {
   readonly #bell: Bell;
   readonly #port: MessagePort;
   #open = true;
+  /** The cursor when the hub was last told that much was sent. */
+  #expected = 0;
 
   /** The peer's end is closed, or its thread has ended. Called once, unless this end closes first. */
   onLost: (() => void) | undefined;
@@ -49,10 +54,14 @@ export class WorkerChannel implements Channel, HubMember {
     return this.#hub.hot;
   }
 
-  notify(): void {
+  notify(published = false): void {
     this.counters.notifications++;
-    if (this.#bell.tell()) this.counters.doorbells++;
-    if (this.#open) this.#hub.expect(this);
+    if (this.#bell.tell(published)) this.counters.doorbells++;
+    if (!this.#open) return;
+    const { cursor } = this.tx;
+    const much = (cursor - this.#expected) >>> 0 >= MUCH_BYTES;
+    if (much) this.#expected = cursor;
+    this.#hub.expect(this, much);
   }
 
   again(): void {
