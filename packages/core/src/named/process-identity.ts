@@ -68,7 +68,9 @@ function fromProc(pid: number): number | undefined {
 function fromPs(pid: number): number | undefined {
   try {
     const options = { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, stdio: 'pipe' } as const;
-    const [state = '', ...start] = execFileSync('ps', ['-o', 'state=', '-o', 'lstart=', '-p', String(pid)], options).trim().split(/\s+/);
+    const [state = '', ...start] = execFileSync('ps', ['-o', 'state=', '-o', 'lstart=', '-p', String(pid)], options)
+      .trim()
+      .split(/\s+/);
     return state.startsWith('Z') ? undefined : Date.parse(`${start.join(' ')} UTC`) / 1000 || 0;
   } catch {
     return undefined;

@@ -111,13 +111,15 @@ export function readSegment(words: Int32Array<ArrayBuffer>, name: string): Segme
   if (digest.some((value, i) => word(SEGMENT_WORD.digest + i) !== value)) return { wrong: 'it belongs to another name with the same key' };
   const capacity = word(SEGMENT_WORD.capacity);
   if (!isRingSize(capacity) || segmentBytes(capacity) !== words.byteLength) return { wrong: 'its ring size is not that of its memory' };
-  if (word(SEGMENT_WORD.namespace) !== pidNamespace()) return { wrong: 'its creator is in another PID namespace, where it cannot be watched' };
+  if (word(SEGMENT_WORD.namespace) !== pidNamespace())
+    return { wrong: 'its creator is in another PID namespace, where it cannot be watched' };
   const creator = loadProcess(words, SEGMENT_WORD.creator);
   if (creator === undefined) return { wrong: 'its creator is no process' };
   const rings = ringsIn(words.buffer, capacity);
   for (const { words: header } of [rings.toAttacher, rings.toCreator]) {
     const constants = [WORD.magic, WORD.version, WORD.capacity].map((index) => load(header, index));
-    if (constants[0] !== RING_MAGIC || constants[1] !== RING_VERSION || constants[2] !== capacity) return { wrong: 'a ring of it is damaged' };
+    if (constants[0] !== RING_MAGIC || constants[1] !== RING_VERSION || constants[2] !== capacity)
+      return { wrong: 'a ring of it is damaged' };
   }
   return { creator, rings };
 }

@@ -38,7 +38,14 @@ type Row = Readonly<Record<string, string>>;
 /** Rows of a table with its header: names of columns to values. */
 function rows(header: string, lines: readonly string[]): Row[] {
   const names = header.trim().split(/\s+/);
-  return lines.map((line) => Object.fromEntries(line.trim().split(/\s+/).map((value, i) => [names[i] ?? '', value])));
+  return lines.map((line) =>
+    Object.fromEntries(
+      line
+        .trim()
+        .split(/\s+/)
+        .map((value, i) => [names[i] ?? '', value]),
+    ),
+  );
 }
 
 /** /proc/sysvipc/shm of Linux (ipc/shm.c, sysvipc_shm_proc_show). Keys are signed there, permissions octal. */

@@ -1,0 +1,90 @@
+// processes.ts - the processes of the tests of named segments, and what the kernel says of the segments.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { attachNamed, type CreateNamedOptions, createNamed, type NamedEnd, segmentKey } from '@smcjs/core/named';
+import { onTestFinished } from 'vitest';
+import { event } from '../support/events.js';
+import type { NamedOrder } from './partner.js';
+
+const partner = fileURLToPath(new URL('../dist/named/partner.js', import.meta.url));
+
+/** Why named segments cannot be tested here, if so. */
+const unavailable: string | undefined = (() => {
+  if (process.platform !== 'linux') return 'the tests look into /proc/sysvipc/shm';
+  try {
+    createRequire(new URL('../../packages/core/package.json', import.meta.url))('shm-typed-array');
+    return undefined;
+  } catch {
+    return `shm-typed-array is not built for Node ${process.versions.node}`;
+  }
+})();
+
+/** Of tests that need them. */
+export const options = { skip: unavailable !== undefined, meta: { reason: unavailable } };
+
+let count = 0;
+/** A name of its own for each test. */
+export const freshName = (): string => `test ${process.pid} ${++count}`;
+
+export function started(args: string[]): ChildProcess {
+  const child = fork(partner, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = event(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  });
+  return child;
+}
+
+/** A process in this role that has opened its end. */
+export async function partnerWith(name: string, opens: NamedOrder['opens'], role: NamedOrder['role']): Promise<ChildProcess> {
+  const child = started([JSON.stringify({ name, opens, role } satisfies NamedOrder)]);
+  const [said] = await event(child, 'message');
+  if (said !== 'open') throw new Error(`the partner has not opened '${name}': ${JSON.stringify(said)}`);
+  return child;
+}
+
+export function kept(end: NamedEnd): NamedEnd {
+  end.on('error', () => {});
+  onTestFinished(async () => {
+    if (end.closed) return;
+    const closed = event(end, 'close');
+    end.destroy();
+    await closed;
+  });
+  return end;
+}
+
+/** Our end as creator, or as attacher, and a process at the other end. */
+export async function withPartner(
+  role: NamedOrder['role'],
+  ours: NamedEnd['role'] = 'creator',
+  options: CreateNamedOptions = {},
+): Promise<{ name: string; end: NamedEnd; child: ChildProcess }> {
+  const name = freshName();
+  if (ours === 'creator') {
+    const end = kept(createNamed(name, { ringSize: 16_384, allowHalfOpen: true, ...options }));
+    return { name, end, child: await partnerWith(name, 'attach', role) };
+  }
+  const child = await partnerWith(name, 'create', role);
+  return { name, child, end: kept(await attachNamed(name, { allowHalfOpen: true, ...options })) };
+}
+
+/** Ends a process as the kernel does it when memory runs out. */
+export async function killed(child: ChildProcess): Promise<void> {
+  const gone = event(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+}
+
+/** How many have the segment of this name mapped; undefined when there is none. */
+export function mappings(name: string): number | undefined {
+  const [header = '', ...lines] = readFileSync('/proc/sysvipc/shm', 'utf8').trimEnd().split('\n');
+  const column = header.trim().split(/\s+/).indexOf('nattch');
+  const row = lines.map((line) => line.trim().split(/\s+/)).find(([key]) => Number(key) === (segmentKey(name) | 0));
+  return row === undefined ? undefined : Number(row[column]);
+}
