@@ -152,6 +152,15 @@ describe('the ends of a named segment', options as object, () => {
     }
   });
 
+  it("is 'end' for who closes and leaves at once, whatever it does with its views then", async () => {
+    const name = freshName();
+    const end = kept(createNamed(name));
+    const ended = collect(end);
+    const child = started([JSON.stringify({ name, opens: 'attach', role: 'leaves' })]);
+    expect(await event(child, 'exit')).toEqual([0, null]);
+    expect((await ended).length).toBe(0);
+  });
+
   it('lives on while its peer is stopped', async () => {
     const { end, child } = await withPartner('echo');
     const seen = record(end);

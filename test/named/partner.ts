@@ -62,11 +62,21 @@ const roles = {
   exits(end: NamedEnd): void {
     end.resume();
     end.write(payload(1, 1000), () => setTimeout(() => process.exit(0), 50));
+    const view = end.ring.reserve(64);
     process.on('exit', () => {
       // Too late, and harmless.
+      view?.fill(1);
       end.write('late');
       end.ring.write(Buffer.from('late'));
     });
+  },
+
+  /** Closes and leaves at once, with a view that it goes on writing to. */
+  leaves(end: NamedEnd): void {
+    const view = end.ring.reserve(64);
+    process.on('exit', () => view?.fill(1));
+    end.destroy();
+    process.exit(0);
   },
 
   /** Has nothing else to do. */

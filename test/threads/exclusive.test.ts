@@ -92,7 +92,8 @@ describe('a thread that polls many rings', () => {
     others[0]?.write(Buffer.of(1));
     others[2]?.write(Buffer.of(2));
     // What is left unread comes again, but not before the others had their turn.
-    expect([0, 1, 2, 3].map(() => ends.indexOf(poller.next() as never))).toEqual([0, 2, 0, 2]);
+    const turns = [0, 1, 2, 3].map(() => ends.indexOf(poller.next() as never));
+    expect([[0, 2, 0, 2].join(), [2, 0, 2, 0].join()]).toContain(turns.join());
     ends[0]?.release(1);
     others[2]?.end();
     expect([poller.next(), poller.next()]).toEqual([ends[2], ends[2]]);

@@ -160,12 +160,13 @@ const roles = {
           if (recordOf(seed, count.received++).compare(bytes, offset, offset + length) !== 0) count.wrong++;
         }, 16);
         most = Math.max(most, taken);
-        if (end.ended) count.end = 'end';
+        if (!end.ended) continue;
+        count.end = 'end';
+        end.close();
       } catch (error) {
         count.end = (error as NodeJS.ErrnoException).code ?? String(error);
       }
     }
-    for (const end of ends) end.close();
     parentPort?.postMessage({ counts, most, left: poller.size, timedOut: poller.next(0) });
   },
 

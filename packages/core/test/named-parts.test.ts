@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { PollPace } from '../dist/named/poll-pace.js';
-import { runs, startOf, thisProcess } from '../dist/named/process-identity.js';
+import { fromPs, runs, startOf, thisProcess } from '../dist/named/process-identity.js';
 import { capacityOf, segmentBytes, segmentKey } from '../dist/named/segment-layout.js';
 import { fromIpcs, fromProc } from '../dist/named/segment-table.js';
 
@@ -68,6 +68,15 @@ describe('a process', () => {
     expect(runs({ ...self, start: 0 })).toBe(true);
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     expect([startOf(pid), runs({ pid, start: 1 })]).toEqual([undefined, false]);
+  });
+
+  it('started when ps says, where there is no other way to know', (context) => {
+    if (spawnSync('ps', ['-V']).error !== undefined) context.skip('there is no ps');
+    const start = fromPs(process.pid);
+    expect(start).toBeGreaterThan(1_700_000_000);
+    expect(start).toBeLessThan(Date.now() / 1000 + 60);
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    expect(fromPs(pid)).toBe(undefined);
   });
 
   it('that was killed does not run, also before its parent has asked for its end', { skip: process.platform !== 'linux' }, () => {

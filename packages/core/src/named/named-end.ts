@@ -67,8 +67,6 @@ export class NamedEnd extends RingEnd<NamedChannel> {
   protected override leave(): void {
     this.stream.reader = this.stream.writer = undefined;
     this.destroy();
-    // The package unmaps everything next.
-    this.channel.segment.unmap();
   }
 }
 

@@ -9,6 +9,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SmcError } from '../errors.js';
+import { firstAtExit } from '../worker/exit.js';
 import { type ProcessIdentity, runs, thisProcess } from './process-identity.js';
 import {
   attacherOf,
@@ -27,8 +28,8 @@ import { endViews, type ShmPackage, shmPackage } from './shm-package.js';
 /** A segment that nobody has mapped, made so long ago, is not just being made. */
 const SETTLED_MS = 2000;
 /** How often who attaches looks whether there is something: at first, at most. */
-const LOOK_MS = 5;
-const MAX_LOOK_MS = 50;
+const LOOK_MS = process.platform === 'linux' ? 5 : 100;
+const MAX_LOOK_MS = 10 * LOOK_MS;
 /** An attacher that has claimed the segment says who it is in the next instant. */
 const CLAIM_MS = 5000;
 /** Between two looks whether the peer runs. */
@@ -53,6 +54,7 @@ export class NamedSegment {
   readonly #id: number | undefined;
   readonly #words: Int32Array<ArrayBuffer>;
   readonly #shm: ShmPackage;
+  readonly #forget: () => void;
   #peer: ProcessIdentity | undefined;
   #mapped = true;
   #watched = 0;
@@ -73,6 +75,8 @@ export class NamedSegment {
     this.#words = words;
     this.#peer = peer;
     open.add(this.#key);
+    // Before the package does it: then no view is left that leads to memory which is gone.
+    this.#forget = firstAtExit(() => this.unmap());
   }
 
   /** The other process, once it has attached. */
@@ -111,6 +115,7 @@ export class NamedSegment {
   unmap(): void {
     if (!this.#mapped) return;
     this.#mapped = false;
+    this.#forget();
     open.delete(this.#key);
     unmap(this.#shm, this.#key, this.#words);
   }
@@ -221,7 +226,7 @@ async function claim(
     }
     const facts = words.byteLength === row.bytes ? readSegment(words, name) : { wrong: 'it was replaced meanwhile' };
     if ('wrong' in facts) throw refuse(row, invalid(name, facts.wrong));
-    if (!runs(facts.creator)) return undefined;
+    if (!runs(facts.creator, true)) return undefined;
     if (!claimSegment(words, thisProcess())) throw refuse(row, inUse(name, 'another process is attached, or was'));
     claimed = new NamedSegment(shm, name, words, { rings: facts.rings, peer: facts.creator, id: row.id });
     return claimed;

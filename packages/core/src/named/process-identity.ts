@@ -19,11 +19,13 @@ export function startOf(pid: number): number | undefined {
   return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
 }
 
-/** Does this process still run? Costs a system call, and on Linux the reading of a file (20 us). Throws nothing. */
-export function runs({ pid, start }: ProcessIdentity): boolean {
-  // Elsewhere than on Linux asking for the start takes a process of its own: there an id that is reused within the life of a
-  // connection, which takes a whole round through all ids, would be taken for the peer.
-  const now = process.platform === 'linux' ? startOf(pid) : exists(pid) ? 0 : undefined;
+/**
+ * Does this process still run? Costs a system call, and on Linux the reading of a file (20 us). Elsewhere asking for the start takes a
+ * process of its own, so it is compared only if `thorough`: without, a process that got the id of one that died since the last
+ * look would be taken for it.
+ */
+export function runs({ pid, start }: ProcessIdentity, thorough = false): boolean {
+  const now = thorough || process.platform === 'linux' ? startOf(pid) : exists(pid) ? 0 : undefined;
   return now !== undefined && (now === 0 || start === 0 || now === start);
 }
 
@@ -64,8 +66,8 @@ function fromProc(pid: number): number | undefined {
   }
 }
 
-/** Seconds since 1970. */
-function fromPs(pid: number): number | undefined {
+/** Seconds since 1970, by ps of macOS, the BSDs and Linux. */
+export function fromPs(pid: number): number | undefined {
   try {
     const options = { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, stdio: 'pipe' } as const;
     const [state = '', ...start] = execFileSync('ps', ['-o', 'state=', '-o', 'lstart=', '-p', String(pid)], options)

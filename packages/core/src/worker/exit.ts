@@ -17,12 +17,14 @@ export function atExit(close: () => void): () => void {
   return () => closers.delete(close);
 }
 
-/** As {@link atExit}, before those who listen to 'exit' already: one of them may take the memory away. */
+/**
+ * As {@link atExit}, the last to ask first, and before those who listen to 'exit' already: one of them may take the memory away.
+ */
 export function firstAtExit(close: () => void): () => void {
   if (!hookedFirst) {
     hookedFirst = true;
     process.prependListener('exit', () => {
-      for (const close of [...firstClosers]) close();
+      for (const close of [...firstClosers].reverse()) close();
     });
   }
   firstClosers.add(close);
