@@ -82,6 +82,17 @@ describe('a named segment', options as object, () => {
     }
   });
 
+  it('reads while it is unref and never stops writing', async () => {
+    const { end } = await withPartner('echo');
+    end.unref();
+    const writing = setInterval(() => end.write('x'), 1);
+    try {
+      expect((await take(end, 20)).length).toBe(20);
+    } finally {
+      clearInterval(writing);
+    }
+  });
+
   it('goes on when a listener throws, for this end and for others', async () => {
     const [first, second] = [await withPartner('echo'), await withPartner('echo')];
     const others = process.listeners('uncaughtException');

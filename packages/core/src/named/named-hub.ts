@@ -32,6 +32,8 @@ export class NamedHub {
   #again = new Set<NamedMember>();
   #hot = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds it was set to. */
+  #sleeping = 0;
   #immediate: NodeJS.Immediate | undefined;
 
   /** Does it look without a pause just now? */
@@ -83,7 +85,8 @@ export class NamedHub {
   #soon(): void {
     if (this.#immediate !== undefined) return;
     // An immediate keeps the loop alive; one that is unref'd lets it sleep.
-    if (!this.#ref) return this.#sleep(1);
+    // Nor may what is told again and again put off the look that is due.
+    if (!this.#ref) return this.#timer !== undefined && this.#sleeping <= 1 ? undefined : this.#sleep(1);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#immediate = setImmediate(this.#onTurn);
@@ -92,6 +95,7 @@ export class NamedHub {
   #sleep(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#onTurn, ms);
+    this.#sleeping = ms;
     if (!this.#ref) this.#timer.unref();
   }
 
