@@ -7,14 +7,14 @@ import { NamedChannel } from './named-channel.js';
 import { attachSegment, createSegment, type NamedRole, type NamedSegment } from './named-segment.js';
 import { isRingSize, NAMED_RING_DEFAULT, NAMED_RING_MAX, NAMED_RING_MIN } from './segment-layout.js';
 
-const POLL_INTERVAL_MS = 20;
+const POLL_INTERVAL_MS = 50;
 const MAX_POLL_INTERVAL_MS = 1000;
 const WAIT_MS = 5000;
 const MAX_NAME_BYTES = 255;
 
 export interface NamedEndOptions extends RingEndOptions {
   /**
-   * Milliseconds of the longest sleep between two looks at a silent segment, 1 to 1000, default 20: how late the first bytes after
+   * Milliseconds of the longest sleep between two looks at a silent segment, 1 to 1000, default 50: how late the first bytes after
    * a long silence may be seen. The hub of a process looks as often as the least of its open ends says.
    */
   pollInterval?: number;

@@ -19,7 +19,8 @@ export class PollPace {
   #auto = false;
   #longest = 1;
   #activity = 0;
-  #hotSince = 0;
+  /** Looking without a pause since the last activity. */
+  #hot = false;
   #periodEnd = 0;
   #spent = 0;
 
@@ -33,25 +34,28 @@ export class PollPace {
 
   /** Bytes or news went either way. */
   active(now: number): void {
-    this.#activity = this.#hotSince = now;
+    this.#activity = now;
+    this.#hot = false;
   }
 
   /** Milliseconds to sleep before the next look; 0 is none. */
   next(now: number): number {
     const silence = now - this.#activity;
-    if (silence < this.#fixed || (silence < HOT_MICROS && this.#affordable(now))) return 0;
+    if (silence < this.#fixed || (this.#auto && silence < HOT_MICROS && this.#affordable(now))) {
+      this.#hot = true;
+      return 0;
+    }
+    if (this.#hot) this.#spent += Math.min(silence, HOT_MICROS);
+    this.#hot = false;
     return Math.min(this.#longest, Math.max(1, Math.floor(silence / 1000 / SHARE)));
   }
 
-  /** Is there anything left of what may be spent? Counts what was since the last look. */
+  /** Is there anything left of what may be spent? */
   #affordable(now: number): boolean {
-    if (!this.#auto) return false;
     if (now >= this.#periodEnd) {
       this.#periodEnd = now + PERIOD_MICROS;
       this.#spent = 0;
     }
-    this.#spent += now - this.#hotSince;
-    this.#hotSince = now;
     return this.#spent < BUDGET_MICROS;
   }
 }
