@@ -108,7 +108,12 @@ export class NamedSegment {
   #nameLost(): boolean {
     // Where the list is a program of its own it is not asked each second.
     if (process.platform !== 'linux') return false;
-    return this.#id === undefined || findSegment(this.#key)?.id !== this.#id;
+    try {
+      return this.#id === undefined || findSegment(this.#key)?.id !== this.#id;
+    } catch {
+      // No descriptor to be had, say: it is looked at again.
+      return false;
+    }
   }
 
   /** Ends all views and unmaps. Who is last removes the segment. Idempotent. */
