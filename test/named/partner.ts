@@ -65,7 +65,7 @@ const roles = {
     const view = end.ring.reserve(64);
     process.on('exit', () => {
       // Too late, and harmless.
-      view?.fill(1);
+      if (view !== undefined) view[0] = 1;
       end.write('late');
       end.ring.write(Buffer.from('late'));
     });
@@ -74,7 +74,9 @@ const roles = {
   /** Closes and leaves at once, with a view that it goes on writing to. */
   leaves(end: NamedEnd): void {
     const view = end.ring.reserve(64);
-    process.on('exit', () => view?.fill(1));
+    process.on('exit', () => {
+      if (view !== undefined) view[0] = 1;
+    });
     end.destroy();
     process.exit(0);
   },
