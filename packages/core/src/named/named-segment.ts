@@ -151,8 +151,17 @@ function find(shm: ShmPackage, name: string): SegmentRow | undefined {
   if (!row.ours) throw invalid(name, 'the segment with its key is of another user, or open to others');
   if (capacityOf(row.bytes) === undefined) throw invalid(name, `the segment with its key, ${row.bytes} bytes, is another program's`);
   if (!abandoned(row)) return row;
-  shm.destroy(key);
+  asked(name, () => shm.destroy(key));
   return undefined;
+}
+
+/** What the kernel refuses is said with our code: it knows users of other namespaces apart, where the list does not. */
+function asked<T>(name: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw invalid(name, (error as Error).message);
+  }
 }
 
 /**
@@ -203,7 +212,7 @@ export async function attachSegment(name: string, wait: number, signal: AbortSig
     const row = find(shm, name);
     const known = row && refused.get(row.id);
     if (known !== undefined) throw known;
-    const words = row === undefined || row.attached === 0 ? null : shm.get(segmentKey(name), 'Int32Array');
+    const words = row === undefined || row.attached === 0 ? null : asked(name, () => shm.get(segmentKey(name), 'Int32Array'));
     if (row !== undefined && words !== null) {
       const segment = await claim(shm, name, row, words, pause);
       if (segment !== undefined) return segment;
