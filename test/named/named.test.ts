@@ -1,6 +1,6 @@
 // named.test.ts - two processes that share nothing but a name: bytes, records and frames, and every way to come and go.
 
-import { frames, sendAll, batches } from '@smcjs/core/channel';
+import { batches, FanIn, frames, sendAll } from '@smcjs/core/channel';
 import { attachNamed, createNamed } from '@smcjs/core/named';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { collect, errorOf, event, record, take, until } from '../support/events.
 import { payload } from '../support/random.js';
 import { codeOf } from '../threads/pair.js';
 import { recordOf } from '../threads/partner.js';
-import { freshName, kept, killed, mappings, options, partnerWith, started, withPartner } from './processes.js';
+import { freshName, kept, killed, mappings, options, ownMappings, partnerWith, started, withPartner } from './processes.js';
 
 describe('a named segment', options as object, () => {
   for (const role of ['creator', 'attacher'] as const) {
@@ -57,6 +57,21 @@ describe('a named segment', options as object, () => {
       }),
       { numRuns: 5 },
     );
+  });
+
+  it('is one of many that records come from, by turns', async () => {
+    const ends = [(await withPartner('records')).end, (await withPartner('records', 'attacher')).end];
+    const sending = ends.map(async (end, seed) => {
+      for (let i = 0; i < 300; i++) await sendAll(end, [recordOf(seed, i)]);
+      end.end();
+    });
+    const counts = ends.map(() => 0);
+    for await (const { end, records } of new FanIn(ends)) {
+      const seed = ends.indexOf(end);
+      for (const bytes of records) expect(recordOf(seed, (counts[seed] as number)++).equals(bytes)).toBe(true);
+    }
+    await Promise.all(sending);
+    expect(counts).toEqual([300, 300]);
   });
 
   it('keeps what is written before anybody attaches, and tells the creator who has', async () => {
@@ -237,6 +252,34 @@ describe('the name of a segment', options as object, () => {
       end.destroy();
       await event(end, 'close');
       await until(() => mappings(name) === undefined);
+    }
+  });
+
+  it('has one creator of many that try at the same time', async () => {
+    const name = freshName();
+    const many = Array.from({ length: 5 }, () => started([JSON.stringify({ name, opens: 'create', role: 'holds' })]));
+    const said = await Promise.all(many.map(async (child) => (await event(child, 'message'))[0]));
+    expect(said.filter((message) => message === 'open')).toHaveLength(1);
+    expect(said.filter((message) => message !== 'open')).toEqual(Array.from({ length: 4 }, () => ({ code: 'ERR_SMC_NAME_IN_USE' })));
+    expect(mappings(name)).toBe(1);
+  });
+
+  it('leads to memory that is given back: nothing stays mapped, however many connections there were', async () => {
+    const before = ownMappings();
+    const name = freshName();
+    for (let i = 0; i < 10; i++) {
+      const end = i % 2 === 0 ? createNamed(name, { allowHalfOpen: true }) : undefined;
+      const child = await partnerWith(name, end === undefined ? 'create' : 'attach', 'echo');
+      const ours = kept(end ?? (await attachNamed(name, { allowHalfOpen: true })));
+      expect(ownMappings()).toBe(before + 1);
+      ours.write('x');
+      await take(ours, 1);
+      ours.end();
+      ours.resume();
+      await event(ours, 'close');
+      await until(() => mappings(name) === undefined);
+      expect(ownMappings()).toBe(before);
+      await killed(child);
     }
   });
 

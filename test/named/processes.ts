@@ -81,6 +81,9 @@ export async function killed(child: ChildProcess): Promise<void> {
   await gone;
 }
 
+/** Segments that this process has mapped. */
+export const ownMappings = (): number => readFileSync('/proc/self/maps', 'utf8').match(/\/SYSV/g)?.length ?? 0;
+
 /** How many have the segment of this name mapped; undefined when there is none. */
 export function mappings(name: string): number | undefined {
   const [header = '', ...lines] = readFileSync('/proc/sysvipc/shm', 'utf8').trimEnd().split('\n');

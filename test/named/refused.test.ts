@@ -10,7 +10,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { event, until } from '../support/events.js';
 import { codeOf } from '../threads/pair.js';
 import type { Forgery } from './partner.js';
-import { freshName, kept, killed, mappings, options, partnerWith, started, withPartner } from './processes.js';
+import { freshName, kept, killed, mappings, options, ownMappings, partnerWith, started, withPartner } from './processes.js';
 
 interface Package {
   create(count: number, type: string, key: number, permissions: string): Int32Array | null;
@@ -65,6 +65,7 @@ describe('what is under a name', options as object, () => {
       expect((await gone)[0]).toBe('gone');
       return outcome;
     };
+    const before = ownMappings();
     expect(await attempt([])).toBe('attached');
     const invalid = [
       [WORD.magic, 1],
@@ -95,6 +96,7 @@ describe('what is under a name', options as object, () => {
       }),
       { numRuns: 40 },
     );
+    expect(ownMappings()).toBe(before);
   });
 
   it('may be overwritten by its peer at any time: the connection ends with a code, the process goes on', { timeout: 180_000 }, async () => {
