@@ -26,8 +26,20 @@ const unavailable: string | undefined = (() => {
 export const options = { skip: unavailable !== undefined, meta: { reason: unavailable } };
 
 let count = 0;
-/** A name of its own for each test. */
-export const freshName = (): string => `test ${process.pid} ${++count}`;
+/** A name of its own for each test; what the killed have left under it goes when the test ends, after its processes. */
+export function freshName(): string {
+  const name = `test ${process.pid} ${++count}`;
+  onTestFinished(() => {
+    if (mappings(name) === 0) shmPackage().destroy(segmentKey(name));
+  });
+  return name;
+}
+
+/** The package itself, for what this library would not do. */
+export const shmPackage = (): {
+  create(count: number, type: string, key: number, permissions: string): Int32Array | null;
+  destroy(key: number): boolean;
+} => createRequire(new URL('../../packages/core/package.json', import.meta.url))('shm-typed-array');
 
 export function started(args: string[]): ChildProcess {
   const child = fork(partner, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });

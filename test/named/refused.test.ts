@@ -2,7 +2,6 @@
 // where named segments cannot be used at all.
 
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { attachNamed, createNamed, segmentKey } from '@smcjs/core/named';
 import fc from 'fast-check';
@@ -10,13 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { event, until } from '../support/events.js';
 import { codeOf } from '../threads/pair.js';
 import type { Forgery } from './partner.js';
-import { freshName, kept, killed, mappings, options, ownMappings, partnerWith, started, withPartner } from './processes.js';
-
-interface Package {
-  create(count: number, type: string, key: number, permissions: string): Int32Array | null;
-  destroy(key: number): boolean;
-}
-const shm = (): Package => createRequire(import.meta.url)('shm-typed-array') as Package;
+import { freshName, kept, killed, mappings, options, ownMappings, partnerWith, shmPackage, started, withPartner } from './processes.js';
 
 /** Indices of the words of docs/named-segments.md. */
 const SIZE_WORDS = (4096 + 2 * 262_144 + 1756) / 4;
@@ -31,8 +24,8 @@ describe('what is under a name', options as object, () => {
       [SIZE_WORDS, '660'],
     ] as const) {
       const name = freshName();
-      const theirs = shm().create(words, 'Int32Array', segmentKey(name), permissions);
-      onTestFinished(() => void shm().destroy(segmentKey(name)));
+      const theirs = shmPackage().create(words, 'Int32Array', segmentKey(name), permissions);
+      onTestFinished(() => void shmPackage().destroy(segmentKey(name)));
       theirs?.fill(7);
       expect(await codeOf(() => createNamed(name))).toBe('ERR_SMC_SEGMENT_INVALID');
       expect(await codeOf(() => attachNamed(name))).toBe('ERR_SMC_SEGMENT_INVALID');

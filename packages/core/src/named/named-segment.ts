@@ -5,7 +5,8 @@
 //   close    unmap; the last of the two removes it. Killed both: nobody has it mapped, the next to use the name removes it.
 //
 // A process maps a segment once: for the package it is one mapping however often it is asked for. So both ends cannot be in
-// one process, and what was refused is remembered by its id, which is never used again while the system runs.
+// one process, and what was unmapped without being claimed is remembered. (Not one whose maker has stopped in the middle of making it,
+// which may yet be made: each call that waits for it in vain costs a mapping.)
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SmcError } from '../errors.js';
@@ -37,8 +38,10 @@ const WATCH_MS = 1000;
 
 /** Names this process has open, by key. */
 const open = new Set<number>();
-/** Why a segment, by id, cannot be attached by this process. */
-const refused = new Map<number, SmcError>();
+/** Segments this process has unmapped without claiming them: why, or undefined when the creator was gone. */
+const passed = new Map<string, SmcError | undefined>();
+/** Ids are used again after 65536 segments (Linux). */
+const identity = ({ id, created }: SegmentRow): string => `${id} ${created}`;
 
 const inUse = (name: string, what: string) => new SmcError('ERR_SMC_NAME_IN_USE', `named segment '${name}': ${what}`);
 const invalid = (name: string, what: string) => new SmcError('ERR_SMC_SEGMENT_INVALID', `named segment '${name}': ${what}`);
@@ -210,9 +213,12 @@ export async function attachSegment(name: string, wait: number, signal: AbortSig
   for (let looks = 0; ; looks++) {
     if (open.has(segmentKey(name))) throw inUse(name, 'this process has it open; between threads use a worker channel');
     const row = find(shm, name);
-    const known = row && refused.get(row.id);
+    const known = row && passed.get(identity(row));
     if (known !== undefined) throw known;
-    const words = row === undefined || row.attached === 0 ? null : asked(name, () => shm.get(segmentKey(name), 'Int32Array'));
+    const words =
+      row === undefined || row.attached === 0 || passed.has(identity(row))
+        ? null
+        : asked(name, () => shm.get(segmentKey(name), 'Int32Array'));
     if (row !== undefined && words !== null) {
       const segment = await claim(shm, name, row, words, pause);
       if (segment !== undefined) return segment;
@@ -240,7 +246,11 @@ async function claim(
     }
     const facts = words.byteLength === row.bytes ? readSegment(words, name) : { wrong: 'it was replaced meanwhile' };
     if ('wrong' in facts) throw refuse(row, invalid(name, facts.wrong));
-    if (!runs(facts.creator, true)) return undefined;
+    if (!runs(facts.creator, true)) {
+      // Somebody else has it mapped still: it goes with them.
+      passed.set(identity(row), undefined);
+      return undefined;
+    }
     if (!claimSegment(words, thisProcess())) throw refuse(row, inUse(name, 'another process is attached, or was'));
     claimed = new NamedSegment(shm, name, words, { rings: facts.rings, peer: facts.creator, id: row.id });
     return claimed;
@@ -252,7 +262,7 @@ async function claim(
   }
 }
 
-function refuse({ id }: SegmentRow, error: SmcError): SmcError {
-  refused.set(id, error);
+function refuse(row: SegmentRow, error: SmcError): SmcError {
+  passed.set(identity(row), error);
   return error;
 }
