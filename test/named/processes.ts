@@ -43,12 +43,7 @@ export const shmPackage = (): {
 
 export function started(args: string[]): ChildProcess {
   const child = fork(partner, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const gone = event(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  });
+  onTestFinished(() => killed(child));
   return child;
 }
 
@@ -88,6 +83,7 @@ export async function withPartner(
 
 /** Ends a process as the kernel does it when memory runs out. */
 export async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = event(child, 'exit');
   child.kill('SIGKILL');
   await gone;
