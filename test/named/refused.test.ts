@@ -96,7 +96,10 @@ describe('what is under a name', options as object, () => {
     const word = fc.tuple(fc.integer({ min: 0, max: 3 * RING - 1 }), fc.integer());
     await fc.assert(
       fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 20 }), fc.boolean(), async (words, records) => {
-        const { name, end, child } = await withPartner('tampers');
+        // A peer that looks as if it had ended leaves the other half to us.
+        const { name, end, child } = await withPartner('tampers', 'creator', { allowHalfOpen: false });
+        // Who erases that it has come, before that is seen, has not come.
+        await until(() => end.peerPid !== undefined);
         const codes: (string | undefined)[] = [];
         end.on('error', (error: NodeJS.ErrnoException) => codes.push(error.code));
         if (records) end.ring.onreadable = () => void end.ring.receive(() => {});
