@@ -59,8 +59,10 @@ const roles = {
   },
 
   /** Writes 1000 bytes and leaves by process.exit(), with its end open. */
-  exits(end: NamedEnd): void {
+  async exits(end: NamedEnd): Promise<void> {
     end.resume();
+    // The memory of a creator whom nobody has come to goes with it.
+    if (end.peerPid === undefined) await new Promise((resolve) => end.once('attach', resolve));
     end.write(payload(1, 1000), () => setTimeout(() => process.exit(0), 50));
     const view = end.ring.reserve(64);
     process.on('exit', () => {
