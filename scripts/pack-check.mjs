@@ -35,7 +35,7 @@ if (role === 'server') {
 /** Every entry of @smcjs/core: 'loads', or the package it misses, which is one the user chooses. */
 const ENTRIES = `
 const found = {};
-for (const entry of ['', '/channel', '/worker', '/rxjs', '/backend']) {
+for (const entry of ['', '/channel', '/worker', '/named', '/rxjs', '/backend']) {
   try {
     await import('@smcjs/core' + entry);
     found['.' + entry] = 'loads';

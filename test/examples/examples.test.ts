@@ -81,6 +81,19 @@ describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transpo
     expect(output).toContain(`500 frames over ${transport}, 5 windows with a peak\n`);
   });
 
+  check('09-image-pipeline finds the ball in every picture that went through its three workers', async () => {
+    const output = await run('09-image-pipeline.js');
+    expect(output).toMatch(/^240 pictures of 256 x 256 through 3 workers, \d+ a second$/m);
+    expect(output).toMatch(/^never further than [12] pixels from where the ball is$/m);
+  });
+
+  check('10-named-segment gets every reading of a process it shares a name with, or says what is missing', async () => {
+    const output = await run('10-named-segment.js');
+    if (output.includes('ERR_SMC_NAMED_UNAVAILABLE')) return;
+    expect(output).toMatch(/^the display, process \d+, is there$/m);
+    expect(output).toMatch(/^100000 readings of process \d+, the warmest 25\.00 degrees$/m);
+  });
+
   check('the demonstration ends by itself and shows all four parts', async () => {
     const output = await run('start.js');
     expect(output).toMatch(new RegExp(`^  ${transport} +yes`, 'm'));

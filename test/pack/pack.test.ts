@@ -21,7 +21,7 @@ it('installs from tarballs without a compiler and connects two processes over SM
   const seen = await packCheck({ quiet: true });
   expect(seen).toMatchObject({ transport: 'smcd', same: true, threads: 'memory' });
   // What needs a package the user chooses says so, and only when it is imported.
-  const entries = { '.': 'loads', './channel': 'loads', './worker': 'loads', './backend': 'loads', './rxjs': 'rxjs' };
+  const entries = { '.': 'loads', './channel': 'loads', './worker': 'loads', './named': 'loads', './backend': 'loads', './rxjs': 'rxjs' };
   expect(seen.entries).toEqual(entries);
   expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
   for (const name of ['smcd', 'smcr']) expect(seen.files[name]?.filter((file) => file.endsWith('.node'))).toHaveLength(1);

@@ -1,11 +1,23 @@
 // partner.ts - the other thread: opens a port and does what it is told, until it is done or terminated.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { batches, type BlockingEnd, frames, open, openBlocking, type RingSurface, sendAll, type WorkerPort } from '@smcjs/core/channel';
+import {
+  batches,
+  type BlockingEnd,
+  frames,
+  open,
+  openBlocking,
+  RingPoller,
+  type RingSurface,
+  sendAll,
+  type WorkerPort,
+} from '@smcjs/core/channel';
 import { payload } from '../support/random.js';
 
 export interface Order {
   readonly port: WorkerPort;
+  /** More of them, for who polls several. */
+  readonly ports?: readonly WorkerPort[];
   readonly role: keyof typeof roles;
   /** Whose bytes, and how many there are, where the role sends. */
   readonly seed?: number;
@@ -140,6 +152,42 @@ const roles = {
     }
     end.close();
     parentPort?.postMessage({ received, wrong, code });
+  },
+
+  /** Gives records back from a thread that never sleeps. */
+  exclusive({ port }: Order): void {
+    using end = openBlocking(port, { exclusive: true });
+    parentPort?.postMessage(end.exclusive);
+    while (end.readable()) {
+      end.receive((bytes, offset, length) => {
+        while (end.send([bytes.subarray(offset, offset + length)]) === 0) if (!end.writable(end.roomFor(length))) return;
+      });
+    }
+    end.end();
+  },
+
+  /** Receives records of many senders in one thread that never sleeps, and says of each how many came and how it ended. */
+  poller({ port, ports = [] }: Order): void {
+    const ends = [port, ...ports].map((each) => openBlocking(each, { exclusive: true }));
+    const counts = ends.map(() => ({ received: 0, wrong: 0, end: 'open' }));
+    const poller = new RingPoller(ends);
+    let most = 0;
+    for (let end = poller.next(); end !== undefined; end = poller.next()) {
+      const seed = ends.indexOf(end);
+      const count = counts[seed] as (typeof counts)[number];
+      try {
+        const taken = end.receive((bytes, offset, length) => {
+          if (recordOf(seed, count.received++).compare(bytes, offset, offset + length) !== 0) count.wrong++;
+        }, 16);
+        most = Math.max(most, taken);
+        if (!end.ended) continue;
+        count.end = 'end';
+        end.close();
+      } catch (error) {
+        count.end = (error as NodeJS.ErrnoException).code ?? String(error);
+      }
+    }
+    parentPort?.postMessage({ counts, most, left: poller.size, timedOut: poller.next(0) });
   },
 
   /** Sends a little, and is there until it is terminated. */

@@ -12,5 +12,6 @@ export { type RingConnection, sendAll } from './messages/send-all.js';
 export type { PeerView } from './ring/consumer.js';
 export { RingSurface } from './socket/ring-surface.js';
 export { BlockingEnd, type BlockingEndOptions, openBlocking } from './worker/blocking-end.js';
+export { RingPoller } from './worker/ring-poller.js';
 export { ChannelEnd, type ChannelEndOptions, open } from './worker/channel-end.js';
 export { createChannel, type WorkerChannelOptions, type WorkerPort } from './worker/port.js';

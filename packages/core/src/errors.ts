@@ -17,6 +17,11 @@ export const ERROR_CODES = {
   ERR_SMC_FRAME_TYPE: 'what comes next is no frame, or one of another element type; it stays in the ring',
   ERR_SMC_FRAME_MISUSE: 'a frame was used after its commit or release, or the one before it is still held',
   ERR_SMC_BUFFER_FULL: 'values came faster than the connection took them, and as many as may wait are waiting',
+  ERR_SMC_NAMED_UNAVAILABLE: 'named segments cannot be used here: package, thread, system or memory; the message says which',
+  ERR_SMC_NAME_IN_USE: 'this end of a named segment belongs to another process, or this process has the name open already',
+  ERR_SMC_NAME_NOT_FOUND: 'nobody created a named segment of this name in the time allowed',
+  ERR_SMC_SEGMENT_INVALID:
+    "the memory under this name is not a usable named segment: another program's or user's, damaged, of another version, or removed",
   ERR_SMC_TASK_ENDED: 'the task of a worker pool ended without an answer to what it was given',
 } as const;
 

@@ -11,6 +11,12 @@ import { claim, type WorkerPort } from './port.js';
 export interface BlockingEndOptions {
   /** Polling before sleeping: 'auto', 'off' or microseconds. Default: that of the process (`SMC_BUSY_POLL`), else 'auto'. */
   busyPoll?: BusyPoll;
+  /**
+   * This thread has a processor to itself: `readable` and `writable` look without ever sleeping, so that what comes after any
+   * silence is seen at once and whoever sends never has to wake anybody. A whole processor is busy all the time, `busyPoll`
+   * means nothing, and other work in need of that processor suffers. Default false. See {@link exclusive}.
+   */
+  exclusive?: boolean;
 }
 
 /**
@@ -29,9 +35,10 @@ export class BlockingEnd {
   readonly #reader: RecordReader;
 
   /** @throws SmcError as {@link openBlocking} */
-  constructor(port: WorkerPort, { busyPoll }: BlockingEndOptions = {}) {
+  constructor(port: WorkerPort, { busyPoll, exclusive = false }: BlockingEndOptions = {}) {
     const resolved = resolveOptions(busyPoll === undefined ? {} : { busyPoll });
-    this.link = new BlockingLink(claim(port), resolved.busyPoll);
+    if (typeof exclusive !== 'boolean') throw new SmcError('ERR_SMC_INVALID_OPTION', 'option exclusive must be true or false');
+    this.link = new BlockingLink(claim(port), resolved.busyPoll, exclusive);
     this.#writer = new RecordWriter(this.link.tx);
     this.#reader = new RecordReader(this.link.rx);
   }
@@ -44,6 +51,11 @@ export class BlockingEnd {
   /** Bytes of the largest record {@link send} takes. */
   get maxRecord(): number {
     return this.#writer.maxRecord;
+  }
+
+  /** Does this end never sleep? False also when it was asked for and only one processor is usable. */
+  get exclusive(): boolean {
+    return this.link.exclusive;
   }
 
   /** Has this end been closed? */

@@ -30,6 +30,8 @@ export class BlockingLink {
   readonly #bell: Bell;
   readonly #port: MessagePort;
   readonly #window: PollWindow;
+  /** Never sleeps while it waits. */
+  readonly exclusive: boolean;
   readonly #forget: () => void;
   #open = true;
   #finished = false;
@@ -38,12 +40,15 @@ export class BlockingLink {
   #checked = 0;
   #patience = PATIENCE_MS;
 
-  constructor({ rx, tx, bell }: ClaimedPort, busyPoll: BusyPoll) {
+  /** `exclusive`: asked for; with one usable processor the peer could not run while we look, and it is not done. */
+  constructor({ rx, tx, bell }: ClaimedPort, busyPoll: BusyPoll, exclusive: boolean) {
     this.rx = new RingConsumer(rx);
     this.tx = new RingProducer(tx);
     this.#port = bell;
     this.#bell = new Bell(rx.words, tx.words, bell);
-    this.#window = PollWindow.of(busyPoll, usableCores());
+    const cores = usableCores();
+    this.exclusive = exclusive && cores > 1;
+    this.#window = PollWindow.of(busyPoll, cores);
     this.#forget = atExit(() => this.close(false));
   }
 
@@ -108,6 +113,22 @@ export class BlockingLink {
     if ((!sudden && (state & CONN_STATE.abnormal) === 0) || this.rx.available() > 0) return;
     this.close(true);
     throw systemError('ECONNRESET', 'read');
+  }
+
+  /** One look, without waiting: is there anything to be told, bytes, an end or a violation? Two loads when there is not. */
+  look(): boolean {
+    const { rx } = this;
+    if (!this.#open || rx.known > 0) return true;
+    if (this.#bell.fresh()) {
+      this.#bell.take();
+      if (rx.available() > 0 || rx.violated) return true;
+    }
+    return (this.#peerState() & (CONN_STATE.sendingDone | CONN_STATE.closed)) !== 0;
+  }
+
+  /** Looks, now and then, whether the peer's thread is there; true when it was found to be gone, once. */
+  lookForPeer(): boolean {
+    return this.#open && this.#checkPeer();
   }
 
   /** Waits for bytes to read, at most `timeout` milliseconds. */
@@ -180,6 +201,7 @@ export class BlockingLink {
 
   /** Polls, then blocks, until something may have changed; false when the time is over. */
   #pause(deadline: number): boolean {
+    if (this.exclusive) return this.#spin(deadline);
     if (this.#poll()) return true;
     const left = deadline - performance.now();
     // Who asks again and again without waiting learns of the peer's death, too.
@@ -192,6 +214,16 @@ export class BlockingLink {
       this.#checkPeer();
     }
     return true;
+  }
+
+  /** Looks for news until there are, or the peer is gone; false when the time is over. */
+  #spin(deadline: number): boolean {
+    for (let looks = 1; ; looks++) {
+      if (this.#bell.fresh()) return true;
+      if (looks % LOOKS !== 0) continue;
+      if (this.#checkPeer()) return true;
+      if (performance.now() >= deadline) return false;
+    }
   }
 
   /** Looks for news while that is worth it; true when there are. */

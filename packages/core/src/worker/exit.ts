@@ -2,6 +2,8 @@
 
 const closers = new Set<() => void>();
 let hooked = false;
+const firstClosers = new Set<() => void>();
+let hookedFirst = false;
 
 /** Runs `close` when the thread emits 'exit', where nobody may be called back any more, unless the returned function is called before. */
 export function atExit(close: () => void): () => void {
@@ -13,4 +15,18 @@ export function atExit(close: () => void): () => void {
   }
   closers.add(close);
   return () => closers.delete(close);
+}
+
+/**
+ * As {@link atExit}, the last to ask first, and before those who listen to 'exit' already: one of them may take the memory away.
+ */
+export function firstAtExit(close: () => void): () => void {
+  if (!hookedFirst) {
+    hookedFirst = true;
+    process.prependListener('exit', () => {
+      for (const close of [...firstClosers].reverse()) close();
+    });
+  }
+  firstClosers.add(close);
+  return () => firstClosers.delete(close);
 }

@@ -5,15 +5,16 @@ import type { BusyPoll } from '../options.js';
 import { RingConsumer } from '../ring/consumer.js';
 import { CONN_STATE } from '../ring/layout.js';
 import { RingProducer } from '../ring/producer.js';
-import type { Channel, ChannelCounters, ChannelSink } from '../transport/channel.js';
+import type { ChannelCounters, ChannelSink } from '../transport/channel.js';
 import { Bell } from './bell.js';
 import { type HubMember, theHub } from './hub.js';
 import type { ClaimedPort } from './port.js';
+import type { EndChannel } from './ring-end.js';
 
 /** To fill so many takes long enough for the hub to look at the clock. */
 const MUCH_BYTES = 64 * 1024;
 
-export class WorkerChannel implements Channel, HubMember {
+export class WorkerChannel implements EndChannel, HubMember {
   readonly transport = 'memory';
   readonly rx: RingConsumer;
   readonly tx: RingProducer;
@@ -30,7 +31,6 @@ export class WorkerChannel implements Channel, HubMember {
   /** The cursor when the hub was last told that much was sent. */
   #expected = 0;
 
-  /** The peer's end is closed, or its thread has ended. Called once, unless this end closes first. */
   onLost: (() => void) | undefined;
 
   constructor({ rx, tx, bell }: ClaimedPort, busyPoll: BusyPoll) {
