@@ -125,6 +125,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
     }
     return result;
   });
+  InitBpf(env, exports);
   InitContext(env, exports);
   InitDomain(env);
   InitMemory(env);

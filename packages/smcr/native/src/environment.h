@@ -83,6 +83,7 @@ Napi::Value Rejected(Napi::Env env, const char* syscall, int error);
 /// The words of a Uint32Array; false for anything else.
 bool Words(Napi::Value value, uint32_t** words, size_t* length);
 
+void InitBpf(Napi::Env env, Napi::Object exports);
 void InitContext(Napi::Env env, Napi::Object exports);
 void InitDomain(Napi::Env env);
 void InitMemory(Napi::Env env);

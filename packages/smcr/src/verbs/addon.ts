@@ -76,6 +76,14 @@ export interface Addon {
   library(): string | undefined;
   /** Negative: -errno. */
   devices(): [name: string, guid: string][] | number;
+  /** bpf(2), see native/src/bpf.cc; negative: -errno. */
+  bpf(command: number, attributes: Uint8Array, ...pointers: readonly (number | Uint8Array)[]): number;
+  mountBpf(directory: string): number;
+  unmount(directory: string): number;
+  /** A TCP socket that is neither bound nor connected. */
+  tcpSocket(family: 4 | 6): number;
+  /** 1 when the socket listens. */
+  listening(fd: number): number;
   /** The process or worker has emitted 'exit': nothing is called back any more. */
   exiting(): void;
 }
