@@ -128,6 +128,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitBpf(env, exports);
   InitContext(env, exports);
   InitDomain(env);
+  InitGuard(env, exports);
   InitMemory(env);
   InitCompletionQueue(env);
   InitQueuePair(env);
