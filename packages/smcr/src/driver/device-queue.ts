@@ -5,6 +5,7 @@
 // position is kept here, not in the loop.
 
 import type { Link } from '../group/index.js';
+import { LLC_MAX_LENGTH } from '../llc/index.js';
 import { COMPLETION, type CompletionQueue, type ProtectionDomain, type VerbsContext } from '../verbs-provider.js';
 import type { LinkQueue } from './link-queue.js';
 
@@ -24,6 +25,8 @@ export class DeviceQueue {
   readonly queue: CompletionQueue;
   /** By queue pair number. */
   readonly entries = new Map<number, LinkEntry>();
+  /** Messages that a stall guard kept, of the completions handed out now. */
+  readonly kept = Buffer.alloc(2 * LLC_MAX_LENGTH);
   readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
   #next = 0;
   #count = 0;
@@ -57,7 +60,7 @@ export class DeviceQueue {
     for (;;) {
       if (this.#next === this.#count) {
         this.#next = 0;
-        this.#count = this.queue.poll(this.#completions);
+        this.#count = this.queue.poll(this.#completions, this.kept);
         if (this.#count === 0) return;
       }
       const at = this.#next++ * COMPLETION.words;

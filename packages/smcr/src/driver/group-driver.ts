@@ -15,7 +15,7 @@ import {
   type Rkey,
   type Rmb,
 } from '../group/index.js';
-import { type AsyncEvent, COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
+import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import { Bindings } from './bindings.js';
 import type { Clock } from './clock.js';
 import { DeviceQueue, type LinkEntry } from './device-queue.js';
@@ -152,7 +152,7 @@ export class GroupDriver implements LinkGroupPort {
 
   activateLink(link: Link): void {
     this.#try(link, async () => {
-      await activateEntry(this.#entry(link));
+      await activateEntry(this.#entry(link), this.group.version);
       this.group.linkActivated(link);
     });
   }
@@ -250,6 +250,8 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   #tick(): void {
+    // After a loop that stood still timers come first: what arrived in the meantime is no time-out.
+    for (const device of this.#open) this.#poll(device);
     this.group.tick(this.now);
     if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -311,13 +313,22 @@ export class GroupDriver implements LinkGroupPort {
   readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
-    if (slot !== -1) entry.queue.completedReceive();
-    if (completions[at + COMPLETION.status] !== STATUS.success) {
+    const success = completions[at + COMPLETION.status] === STATUS.success;
+    const flags = completions[at + COMPLETION.flags] as number;
+    // Of a message that was kept the receive is posted again.
+    const kept = success && (flags & COMPLETION_FLAG.kept) !== 0;
+    if (slot !== -1 && !kept) entry.queue.completedReceive();
+    if (!success) {
       if (!entry.closing) this.#fail(entry.link);
       return;
     }
-    if (slot === -1) this.#sent(entry, id);
-    else this.#received(entry, slot, completions[at + COMPLETION.length] as number);
+    if (slot === -1) return this.#sent(entry, id);
+    const { queue, device, link } = entry;
+    const length = completions[at + COMPLETION.length] as number;
+    if ((flags & COMPLETION_FLAG.answered) !== 0) link.heard(this.now);
+    else if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length);
+    else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length);
+    if (!kept) queue.received(slot);
   };
 
   #sent(entry: LinkEntry, slot: number): void {
@@ -327,16 +338,13 @@ export class GroupDriver implements LinkGroupPort {
     this.#serveWaiting(entry);
   }
 
-  #received({ link, queue, closing }: LinkEntry, slot: number, length: number): void {
-    const { bytes } = queue.slots.receive;
-    const at = slot * queue.slots.receiveLength;
+  #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
     if (bytes[at] === CDC_TYPE) {
       const cdc = (this.#cdcs[this.#handling] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
     } else if (!closing) {
       this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
     }
-    queue.received(slot);
   }
 
   #wait(member: Member): void {
