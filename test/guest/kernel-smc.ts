@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 
 const directory = join(import.meta.dirname, 'kernel');
 /** The system's own before a version manager's: those take long to start on emulated processors. */
-const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 function info<T>(...args: string[]): T {
   return JSON.parse(execFileSync(python, [join(directory, 'smc_info.py'), ...args], { encoding: 'utf8' })) as T;
@@ -27,6 +27,13 @@ export interface SmcGroup {
   readonly links: readonly { device: string; gid: string; peerGid: string }[];
 }
 
+/** A reason why connections were not SMC, as smcss(8) lists them. */
+export interface SmcFallback {
+  readonly reason: string;
+  readonly count: number;
+  readonly role: string;
+}
+
 export interface SmcSocket {
   readonly localPort: number;
   readonly peerPort: number;
@@ -38,7 +45,7 @@ export interface SmcSocket {
 export const addUeid = (name: string) => info<string>('ueid', name);
 export const smcUeids = () => info<string[]>('ueids');
 export const smcStats = () => info<SmcStats>('stats');
-export const smcFallbacks = () => info<{ reason: string; count: number; role: string }[]>('fallbacks');
+export const smcFallbacks = () => info<SmcFallback[]>('fallbacks');
 export const smcGroups = () => info<SmcGroup[]>('groups');
 export const smcSockets = () => info<SmcSocket[]>('sockets');
 
