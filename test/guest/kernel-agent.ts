@@ -65,7 +65,7 @@ export class KernelAgent {
     const { tag, ...rest } = line;
     const waiting = this.#waiting.get(tag as number);
     this.#waiting.delete(tag as number);
-    if ('error' in rest) waiting?.reject(new Error(String(rest['error'])));
+    if ('error' in rest) waiting?.reject(new Error(String(rest.error)));
     else waiting?.resolve(rest);
   }
 }

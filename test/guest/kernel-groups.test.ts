@@ -47,7 +47,9 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     await Promise.all(
       pairs.flatMap(({ stream, agent, name }, i) => [
         stream.exchange(100 * KiB, i, 100 + i),
-        agent.do('exchange', { name, bytes: 100 * KiB, seed: 100 + i, theirs: i }).then((line) => expect(line).toMatchObject({ same: true })),
+        agent
+          .do('exchange', { name, bytes: 100 * KiB, seed: 100 + i, theirs: i })
+          .then((line) => expect(line).toMatchObject({ same: true })),
       ]),
     );
     await Promise.all(pairs.map(closeBoth));

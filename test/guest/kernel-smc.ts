@@ -39,14 +39,23 @@ export interface SmcSocket {
   readonly peerPort: number;
   readonly mode: 'smcr' | 'tcp' | 'smcd';
   readonly state: string | number;
+  /** Why it is TCP, and what the peer's Decline said, as in smcss(8). */
+  readonly reason: string;
+  readonly peerDiagnosis: string;
 }
 
 /** Both ends need one user EID in common; the kernel keeps at most four. */
-export const addUeid = (name: string) => info<string>('ueid', name);
+export function addUeid(name: string): void {
+  if (!smcUeids().includes(name)) info('ueid', name);
+}
+export const removeUeids = () => info('no-ueids');
 export const smcUeids = () => info<string[]>('ueids');
 export const smcStats = () => info<SmcStats>('stats');
 export const smcFallbacks = () => info<SmcFallback[]>('fallbacks');
 export const smcGroups = () => info<SmcGroup[]>('groups');
+/** Which device the kernel takes for a connection, where there are several: one with the name of the connection's interface. */
+export const addPnetid = (name: string, kind: 'eth' | 'ib', device: string) => info('pnetid', name, kind, device);
+export const removePnetids = () => info('no-pnetids');
 export const smcSockets = () => info<SmcSocket[]>('sockets');
 
 export type Line = Readonly<Record<string, string | number | boolean>>;

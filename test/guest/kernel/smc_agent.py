@@ -3,9 +3,9 @@
 {"tag": 1, "do": "connect", ...}, answered by {"tag": 1, ...}, with "error" in it when it failed. Commands run side by side, each in
 a thread of its own. Connections have names. Ends when stdin does.
 
-    listen name host port device backlog       {"port": 5000}
+    listen name host port backlog kind         {"port": 5000}
     accept name listener                       {"peer": 41234}
-    connect name host port device              {"local": 41234}
+    connect name host port source kind         {"local": 41234}; source is an address
     send name bytes seed start                 bytes `start` on of the stream that belongs to seed
     receive name bytes seed start              reads so many and checks them: {"same": true, "bytes": 100}
     exchange name bytes seed theirs            both at once
@@ -38,11 +38,9 @@ def tell(**what):
         print(json.dumps(what), flush=True)
 
 
-def make(name, kind, device):
+def make(name, kind):
     family, protocol = SMC[kind]
     one = sockets[name] = socket.socket(family, socket.SOCK_STREAM, protocol)
-    if device:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     return one
 
 
@@ -53,8 +51,8 @@ def pattern(seed, start, length):
     return words.tobytes()[start % 4 : start % 4 + length]
 
 
-def listen(name, host="127.0.0.1", port=0, device=None, backlog=128, kind="smc"):
-    one = make(name, kind, device)
+def listen(name, host="127.0.0.1", port=0, backlog=128, kind="smc"):
+    one = make(name, kind)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     one.bind((host, port))
     one.listen(backlog)
@@ -66,8 +64,8 @@ def accept(name, listener):
     return {"peer": port}
 
 
-def connect(name, port, host="127.0.0.1", device=None, kind="smc", source=None):
-    one = make(name, kind, device)
+def connect(name, port, host="127.0.0.1", source=None, kind="smc"):
+    one = make(name, kind)
     if source:
         one.bind((source, 0))
     one.connect((host, port))

@@ -19,7 +19,11 @@ export class ClcSocket {
 
   constructor(tcp: Socket) {
     this.tcp = tcp;
-    tcp.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onEnd).on('error', () => {});
+    tcp
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('close', this.#onEnd)
+      .on('error', () => {});
   }
 
   send(message: ClcMessage): void {

@@ -15,10 +15,9 @@ export interface Pair {
 }
 
 export interface Way {
-  readonly host?: string;
-  readonly localAddress?: string;
-  /** The kernel's end is bound to it. */
-  readonly device?: string;
+  /** Our address and the kernel's; 127.0.0.1 unless told otherwise. */
+  readonly ours?: string;
+  readonly kernel?: string;
   readonly kind?: 'smc' | 'af_smc';
 }
 
@@ -49,28 +48,23 @@ export class Meeting {
     const meeting = new Meeting(ours, agent, role, way);
     if (role === 'client') {
       meeting.#listener = `l${++names}`;
-      const { port } = await agent.do('listen', { name: meeting.#listener, ...meeting.#kernelSide });
+      const { port } = await agent.do('listen', { name: meeting.#listener, host: way.kernel, kind: way.kind });
       meeting.#port = port as number;
     } else {
-      const { port, server } = await ours.listen((client, stream) => meeting.#coming.set(client, stream), way.host);
+      const { port, server } = await ours.listen((client, stream) => meeting.#coming.set(client, stream), way.ours);
       meeting.#port = port;
       meeting.close = () => void server.close();
     }
     return meeting;
   }
 
-  get #kernelSide(): object {
-    const { device, host = '127.0.0.1', kind = 'smc' } = this.#way;
-    return { device, host, kind };
-  }
-
   /** One connection. @throws Declined when it is TCP. */
   async connect(): Promise<Pair> {
     const { agent, ours } = this;
     const name = `c${++names}`;
-    const { host, localAddress } = this.#way;
+    const { ours: our, kernel, kind } = this.#way;
     if (this.role === 'client') {
-      const where = { ...(host === undefined ? {} : { host }), ...(localAddress === undefined ? {} : { localAddress }) };
+      const where = { ...(kernel === undefined ? {} : { host: kernel }), ...(our === undefined ? {} : { localAddress: our }) };
       const accepting = agent.do('accept', { name, listener: this.#listener });
       const stream = await ours.connect(this.#port, where);
       // Somebody's connection, which has one of the names.
@@ -80,7 +74,7 @@ export class Meeting {
       while (!this.#accepted.has(port)) await new Promise((resolve) => setTimeout(resolve, 5));
       return { stream, agent, name: this.#accepted.get(port) as string };
     }
-    const { local } = await agent.do('connect', { name, port: this.#port, ...this.#kernelSide });
+    const { local } = await agent.do('connect', { name, port: this.#port, host: our, source: kernel, kind });
     const stream = await this.#coming.get(local as number);
     this.#coming.delete(local as number);
     if (stream === undefined || stream instanceof Error) throw stream ?? new Error('nobody came');

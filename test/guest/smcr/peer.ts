@@ -5,7 +5,19 @@ import { connect as tcpConnect, createServer, type Server } from 'node:net';
 import { type ClcAcceptConfirmR, HEADER_BYTES, initialise, RingConsumer, type RingMemory, RingProducer } from '@smcjs/core/backend';
 import { ibverbs, type VerbsContext } from '@smcjs/smcr/verbs';
 import { ClcSocket } from './clc-socket.js';
-import { type Agreement, clc, driver, type Element, type GroupDriver, type GroupRegistry, group, type Link, type LinkPath, type LocalTerms, type Member } from './library.js';
+import {
+  type Agreement,
+  clc,
+  driver,
+  type Element,
+  type GroupDriver,
+  type GroupRegistry,
+  group,
+  type Link,
+  type LinkPath,
+  type LocalTerms,
+  type Member,
+} from './library.js';
 import { Stream } from './stream.js';
 
 const { agreedByAccept, choose, confirmMismatch, elementEndOf, linkEndOf, smcrAnswer, smcrProposal } = clc;
@@ -60,8 +72,10 @@ export class SmcrPeer {
   readonly streams = new Map<Member, Stream>();
   /** Reasons of groups that ended. */
   readonly ended: string[] = [];
-  /** Of tests that look at what goes wrong. */
   local!: LocalTerms;
+  /** For tests of what goes wrong: changes our Accepts and Confirms before they are sent, and our link groups before they start. */
+  tamper: (message: ClcAcceptConfirmR) => ClcAcceptConfirmR = (message) => message;
+  onDriver: (made: GroupDriver) => void = () => {};
   readonly #agreements = new Map<GroupDriver, Agreement>();
   readonly #size: number;
 
@@ -95,7 +109,7 @@ export class SmcrPeer {
   /** Ends all groups and gives everything back. */
   async close(): Promise<void> {
     for (const one of [...this.drivers]) one.group.end(0x00030000, true);
-    await Promise.all([...this.drivers].map((one) => one.finished()));
+    while (this.drivers.size > 0) await Promise.all([...this.drivers].map((one) => one.finished()));
     for (const context of this.contexts) await context.close();
   }
 
@@ -122,7 +136,7 @@ export class SmcrPeer {
       const one = [...this.drivers].find((it) => it.group === found.group) as GroupDriver;
       const prepared = await this.#prepare(one, found.link, 'confirm', false);
       const stream = this.#join(prepared, accept, socket);
-      socket.send(prepared.message);
+      socket.send(this.tamper(prepared.message));
       socket.release();
       return stream;
     }
@@ -132,7 +146,7 @@ export class SmcrPeer {
     founding.driver.group.start(performance.now(), linkEndOf(accept));
     const prepared = await this.#prepare(founding.driver, await this.#reached(founding, socket), 'confirm', true);
     const stream = this.#join(prepared, accept, socket);
-    socket.send(prepared.message);
+    socket.send(this.tamper(prepared.message));
     await this.#established(founding, socket);
     socket.release();
     return stream;
@@ -163,7 +177,7 @@ export class SmcrPeer {
     const one = founding?.driver ?? ([...this.drivers].find((it) => it.group === known) as GroupDriver);
     const link = founding === undefined ? (one.group.bestLink as Link) : await this.#reached(founding, socket);
     const prepared = await this.#prepare(one, link, 'accept', founding !== undefined);
-    socket.send(prepared.message);
+    socket.send(this.tamper(prepared.message));
     const confirm = await socket.next();
     if (confirm.type === 'decline') {
       one.group.elements.giveBack(prepared.element);
@@ -221,6 +235,7 @@ export class SmcrPeer {
       },
     });
     this.drivers.add(made);
+    this.onDriver(made);
     this.registry.add(made.group);
     this.#agreements.set(made, agreement);
     return { driver: made, agreement, reachable, established };
@@ -237,11 +252,13 @@ export class SmcrPeer {
     return outcome;
   }
 
-  async #established({ established }: Founding, socket: ClcSocket): Promise<void> {
-    const failure = await Promise.race([established, socket.next().catch(() => undefined)]);
+  async #established({ driver: made, established }: Founding, socket: ClcSocket): Promise<void> {
+    const failure = await Promise.race([established, socket.next().catch(() => 0)]);
     if (failure === undefined) return;
     if (typeof failure === 'number') throw this.#decline(socket, failure);
-    throw new Declined('peer', failure.type === 'decline' ? failure.diagnosis : 0, socket);
+    const diagnosis = failure.type === 'decline' ? failure.diagnosis : 0;
+    made.group.abandon(diagnosis);
+    throw new Declined('peer', diagnosis, socket);
   }
 
   async #prepare(one: GroupDriver, link: Link, type: 'accept' | 'confirm', firstContact: boolean): Promise<Prepared> {

@@ -16,6 +16,7 @@ export class Stream {
   readonly #rx: RingConsumer;
   /** All NEWS bits there ever were. */
   seen = 0;
+  bytesRead = 0;
   /** Both sides have closed, and it is gone from its group. */
   readonly removed: Promise<void>;
   #state = 0;
@@ -76,6 +77,7 @@ export class Stream {
         this.#rx.copy(bytes, 0, length);
         this.#rx.advance(length);
         this.#rx.publish();
+        this.bytesRead += length;
         this.driver.transmit(this.member);
         return bytes;
       }

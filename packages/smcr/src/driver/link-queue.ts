@@ -36,6 +36,7 @@ export class LinkQueue {
   broken = false;
   #toPost = 0;
   #posted = 0;
+  #flushing = false;
   #nextSlot = 0;
   #used = 0;
   #longUsed = false;
@@ -62,9 +63,12 @@ export class LinkQueue {
     return this.#used === 0 && !this.#longUsed && this.#backlog.length === 0;
   }
 
-  /** After ERROR: every receive that completed before has been seen, for those that were flushed come behind them. */
+  /**
+   * After ERROR: every receive that completed before has been seen, for those that are flushed come behind them. One that was flushed is
+   * enough: what is posted to a queue pair in ERROR need never complete (rdma_rxe).
+   */
   get isFlushed(): boolean {
-    return this.#posted === 0;
+    return this.#flushing || this.#posted === 0;
   }
 
   /** In state INIT or later. */
@@ -96,8 +100,9 @@ export class LinkQueue {
   }
 
   /** A receive completed, with a message or flushed. */
-  completedReceive(): void {
+  completedReceive(success: boolean): void {
     this.#posted--;
+    if (!success) this.#flushing = true;
   }
 
   /** Posts what a connection transmits; there is a slot. */
