@@ -37,6 +37,7 @@ export class LinkQueue {
   broken = false;
   #toPost = 0;
   #posted = 0;
+  #flushing = false;
   #nextSlot = 0;
   #used = 0;
   #longUsed = false;
@@ -63,9 +64,12 @@ export class LinkQueue {
     return this.#used === 0 && !this.#longUsed && this.#backlog.length === 0;
   }
 
-  /** After ERROR: every receive that completed before has been seen, for those that were flushed come behind them. */
+  /**
+   * After ERROR: every receive that completed before has been seen, for those that are flushed come behind them. One that was flushed is
+   * enough: what is posted to a queue pair in ERROR need never complete (rdma_rxe).
+   */
   get isFlushed(): boolean {
-    return this.#posted === 0;
+    return this.#flushing || this.#posted === 0;
   }
 
   /** In state RTS: the link outlives a loop that stands still, where the provider can do that. */
@@ -107,8 +111,9 @@ export class LinkQueue {
   }
 
   /** A receive completed, with a message or flushed. */
-  completedReceive(): void {
+  completedReceive(success: boolean): void {
     this.#posted--;
+    if (!success) this.#flushing = true;
   }
 
   /** Posts what a connection transmits; there is a slot. */
