@@ -223,8 +223,9 @@ export interface QueuePair {
 /**
  * What a thread of the provider does for a queue pair when the loop has not come round for half a second, although something completed:
  * it answers TEST LINK (for which a peer waits 2 s), keeps every other completion for the next poll, in order, and posts the receives
- * again, so that the peer's messages go on arriving; at most 65,536 of one stall, then the adapters hold the peer back (RNR). It uses the
- * queue pair in that time and at no other; it sleeps on the completion channel. What it kept is told by `onEvent`.
+ * again, so that the peer's messages go on arriving; at most 65,536 or 16 MiB of one stall, then the adapters hold the peer
+ * back (RNR). It uses the queue pair in that time and at no other; it sleeps on the completion channel. What it kept is told by
+ * `onEvent`.
  *
  * From then on TEST LINK requests come with {@link COMPLETION_FLAG}.answered, stall or not. The caller has all receives of the queue
  * pair posted from `receive`, with ids from `firstReceive` on, and one send more than it uses itself (`maxSend`).

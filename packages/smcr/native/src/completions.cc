@@ -20,8 +20,10 @@ constexpr uint64_t kAnswerId = UINT64_MAX;
 /// LLC: every message has 44 bytes at least; byte 3 has the flags, of which this says that it is an answer.
 constexpr uint32_t kLlcBytes = 44;
 constexpr uint8_t kResponse = 0x80;
-/// Messages of one stall. Then receives stay as they are, and the peer's adapter waits (RNR): a peer cannot have memory without end.
+/// Completions of one stall, and bytes of their messages. Then receives stay as they are, and the peer's adapter waits (RNR): a
+/// peer cannot have memory without end.
 constexpr size_t kMostKept = 65536;
+constexpr size_t kMostBytes = size_t{16} << 20;
 
 /// Where the message of a receive lies.
 const uint8_t* Message(const GuardedPair& pair, const ibv_wc& completion) {
@@ -54,6 +56,7 @@ int Completions::Take(Taken* out, size_t most, uint8_t* room, size_t bytes, size
       memcpy(room + *used, first.bytes.get(), length);
       out[count].at = *used;
       *used += length;
+      waiting_bytes_ -= length;
     }
     waiting_.pop_front();
   }
@@ -75,12 +78,16 @@ int Completions::Take(Taken* out, size_t most, uint8_t* room, size_t bytes, size
 
 void Completions::Forget(uint32_t pair) {
   std::lock_guard lock(mutex_);
-  std::erase_if(waiting_, [pair](const Waiting& one) { return one.completion.qp_num == pair; });
+  std::erase_if(waiting_, [this, pair](const Waiting& one) {
+    if (one.completion.qp_num != pair) return false;
+    if (one.bytes != nullptr) waiting_bytes_ -= one.completion.byte_len;
+    return true;
+  });
   ibv_wc batch[kBatch];
   for (;;) {
     const int got = Poll(batch, kBatch);
     for (int i = 0; i < got; i++) {
-      if (batch[i].qp_num != pair) waiting_.push_back({batch[i], nullptr, false});
+      if (batch[i].qp_num != pair && !IsOwn(batch[i])) Keep(batch[i], nullptr, false);
     }
     if (got < kBatch) return;
   }
@@ -111,6 +118,7 @@ void Completions::Close() {
   queue_ = nullptr;
   channel_ = nullptr;
   waiting_.clear();
+  waiting_bytes_ = 0;
   pairs_.clear();
 }
 
@@ -146,7 +154,7 @@ void Completions::TakeEvents() {
 bool Completions::ServeAll(Served* served) {
   ibv_wc batch[kBatch];
   for (;;) {
-    if (waiting_.size() > kMostKept) return false;
+    if (waiting_.size() > kMostKept || waiting_bytes_ > kMostBytes) return false;
     const int got = Poll(batch, kBatch);
     for (int i = 0; i < got; i++) ServeOne(batch[i], served);
     if (got < kBatch) return true;
@@ -171,7 +179,7 @@ void Completions::ServeOne(const ibv_wc& completion, Served* served) {
   GuardedPair* pair = Receiver(completion);
   served->kept++;
   if (pair == nullptr) {
-    waiting_.push_back({completion, nullptr, false});
+    Keep(completion, nullptr, false);
     return;
   }
   const bool answered = Answer(*pair, completion);
@@ -180,6 +188,11 @@ void Completions::ServeOne(const ibv_wc& completion, Served* served) {
   memcpy(bytes.get(), Message(*pair, completion), completion.byte_len);
   // A slot that cannot be posted still has the message: that is the loop's, which finds out what is wrong with the pair.
   if (!PostAgain(*pair, completion)) bytes.reset();
+  Keep(completion, std::move(bytes), answered);
+}
+
+void Completions::Keep(const ibv_wc& completion, std::unique_ptr<uint8_t[]> bytes, bool answered) {
+  if (bytes != nullptr) waiting_bytes_ += completion.byte_len;
   waiting_.push_back({completion, std::move(bytes), answered});
 }
 

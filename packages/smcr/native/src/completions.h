@@ -97,6 +97,7 @@ class Completions {
   bool IsOwn(const abi::ibv_wc& completion);
   /// The pair whose message lies in its receive slot; nullptr when it is something else.
   GuardedPair* Receiver(const abi::ibv_wc& completion);
+  void Keep(const abi::ibv_wc& completion, std::unique_ptr<uint8_t[]> bytes, bool answered);
   void TakeEvents();
   bool ServeAll(Served* served);
   void ServeOne(const abi::ibv_wc& completion, Served* served);
@@ -110,6 +111,8 @@ class Completions {
   abi::ibv_comp_channel* channel_;
   bool channel_broken_ = false;
   std::deque<Waiting> waiting_;
+  /// Of the messages in there.
+  size_t waiting_bytes_ = 0;
   std::vector<GuardedPair> pairs_;
 };
 

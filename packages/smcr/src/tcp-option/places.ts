@@ -67,19 +67,17 @@ export function cgroupRoot(): string {
 /** A directory's number among cgroups. */
 export const cgroupNumber = (path: string): bigint => statSync(path, { bigint: true }).ino;
 
-/** The cgroup this process is in; undefined when it cannot be seen from here. */
-export function ownCgroup(): string | undefined {
-  const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
-  return path === undefined || path.startsWith('/..') ? undefined : join(cgroupRoot(), path);
-}
-
 /** Directories of these cgroups; a number whose cgroup is gone, or cannot be seen from here, is left out. */
 export function cgroupPaths(numbers: readonly bigint[]): Map<bigint, string> {
   const found = new Map<bigint, string>();
   const look = (path: string): void => {
-    const number = cgroupNumber(path);
-    if (numbers.includes(number)) found.set(number, path);
-    for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) look(join(path, entry.name));
+    try {
+      const number = cgroupNumber(path);
+      if (numbers.includes(number)) found.set(number, path);
+      for (const entry of readdirSync(path, { withFileTypes: true })) if (entry.isDirectory()) look(join(path, entry.name));
+    } catch {
+      // Gone in this moment, or not for us to look into.
+    }
   };
   look(cgroupRoot());
   return found;
