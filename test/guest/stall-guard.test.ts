@@ -1,7 +1,7 @@
 // stall-guard.test.ts - a peer over RDMA does not notice that a loop stands still: its TEST LINKs are answered meanwhile, its messages
 // go on arriving, more of them than there are receives, and the loop gets every one, in order.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -78,7 +78,11 @@ class Tester {
   async stalls(stall: Pick<Stall, 'where' | 'how' | 'seconds'>): Promise<() => Promise<void>> {
     const until = join(mkdtempSync(join(tmpdir(), 'smc-stall-')), 'over');
     this.peer.send({ do: 'stall', ...stall, until } satisfies Stall);
-    if (stall.where === 'handler') await this.numbered(1);
+    if (stall.where === 'handler') {
+      // The message must not overtake the command.
+      await this.peer.message('will stall');
+      await this.numbered(1);
+    }
     await this.peer.message('stalls');
     return async () => {
       writeFileSync(until, '');
@@ -96,6 +100,14 @@ class Tester {
   get expected(): number[] {
     return Array.from({ length: this.#sent }, (_, i) => i);
   }
+}
+
+/** How often the guard's thread of a process was woken so far. */
+function wakeups(pid: number): number {
+  const read = (...names: string[]) => readFileSync(join(`/proc/${pid}/task`, ...names), 'utf8');
+  const thread = readdirSync(`/proc/${pid}/task`).find((one) => read(one, 'comm').trim() === 'smcr-guard');
+  if (thread === undefined) throw new Error('there is no guard');
+  return Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(read(thread, 'status'))?.[1]);
 }
 
 it.each([
@@ -147,6 +159,11 @@ it('does nothing for a loop that comes round, and sleeps', async () => {
     await tester.testLink(i);
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
+  // Long enough for the last look at the loop; from then on no timer runs.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const before = wakeups(tester.peer.pid);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  expect(wakeups(tester.peer.pid)).toBe(before);
   const told = await tester.told();
   expect(told.numbers).toEqual(tester.expected);
   expect(told).toMatchObject({ tests: { answered: 5, open: 0 }, counters: { stalls: 0, answered: 0, kept: 0 } });

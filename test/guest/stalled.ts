@@ -102,7 +102,10 @@ async function start({ peer, guard }: Start): Promise<void> {
 commands<Start | Stall | Tell>((command) => {
   if (command.do === 'start') void start(command);
   else if (command.do === 'tell') report('told', { numbers, tests, counters: guardCounters() });
-  else if (command.where === 'handler') next = command;
-  else stall(command);
+  else if (command.where === 'elsewhere') stall(command);
+  else {
+    next = command;
+    report('will stall');
+  }
 });
 report('ready', { number: pair.number });
