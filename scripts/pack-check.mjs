@@ -47,8 +47,8 @@ console.log(JSON.stringify(found));
 `;
 
 /**
- * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries}, where files are the
- * names in each tarball and entries says which entries of core load where nothing else is installed.
+ * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries, usage}, where files are
+ * the names in each tarball, entries says which entries of core load where nothing else is installed, and usage is what `smc` says.
  */
 export async function packCheck({ quiet = false } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'smc-pack-'));
@@ -64,6 +64,7 @@ export async function packCheck({ quiet = false } = {}) {
     const files = tarballs.map((tarball) => tarball.file);
     await step('Installing the tarballs', () => install(project, files, env), { quiet });
     await step('Entries', async () => void (result.entries = await entries(project, env)), { quiet });
+    await step('The program smc', async () => void (result.usage = await usage(project, env)), { quiet });
     await step('Two processes', async () => void Object.assign(result, await talk(project, env)), { quiet });
     return result;
   } finally {
@@ -119,6 +120,10 @@ function npmProgram() {
 
 async function entries(project, env) {
   return JSON.parse(await run(process.execPath, ['--input-type=module', '--eval', ENTRIES], { cwd: project, env }));
+}
+
+async function usage(project, env) {
+  return run(process.execPath, ['node_modules/.bin/smc', '--help'], { cwd: project, env });
 }
 
 async function talk(project, env) {

@@ -3,7 +3,7 @@
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
-import { OPCODE } from '@smcjs/smcr/verbs';
+import { GUARD_ANSWER, OPCODE } from '@smcjs/smcr/verbs';
 import { type Connected, connectPair, openRxe, poll, receives, sends } from './connected.js';
 
 /** As {@link connectPair}, with both queues armed and writes under way for ever. */
@@ -11,6 +11,10 @@ async function busy(): Promise<Connected> {
   const connected = await connectPair();
   const { left, right } = connected;
   right.pair.postReceive(receives(right.memory, 0, 64, 32), 32);
+  // Its thread has to end with the loop, too.
+  const answer = await connected.domain.allocateMemory(GUARD_ANSWER, { remoteWrite: false });
+  const slots = { receive: right.memory, receiveLength: 64, receiveSlots: 32, firstReceive: 0 };
+  right.pair.guard?.({ testLink: 0x27, ...slots, answer, answerAt: 0 });
   const requests = sends(
     { opcode: OPCODE.rdmaWrite, from: left.memory, length: 65536, to: right.memory },
     { from: left.memory, length: 64 },

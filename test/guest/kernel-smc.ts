@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 
 const directory = join(import.meta.dirname, 'kernel');
 /** The system's own before a version manager's: those take long to start on emulated processors. */
-const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 function info<T>(...args: string[]): T {
   return JSON.parse(execFileSync(python, [join(directory, 'smc_info.py'), ...args], { encoding: 'utf8' })) as T;
@@ -27,19 +27,35 @@ export interface SmcGroup {
   readonly links: readonly { device: string; gid: string; peerGid: string }[];
 }
 
+/** A reason why connections were not SMC, as smcss(8) lists them. */
+export interface SmcFallback {
+  readonly reason: string;
+  readonly count: number;
+  readonly role: string;
+}
+
 export interface SmcSocket {
   readonly localPort: number;
   readonly peerPort: number;
   readonly mode: 'smcr' | 'tcp' | 'smcd';
   readonly state: string | number;
+  /** Why it is TCP, and what the peer's Decline said, as in smcss(8). */
+  readonly reason: string;
+  readonly peerDiagnosis: string;
 }
 
 /** Both ends need one user EID in common; the kernel keeps at most four. */
-export const addUeid = (name: string) => info<string>('ueid', name);
+export function addUeid(name: string): void {
+  if (!smcUeids().includes(name)) info('ueid', name);
+}
+export const removeUeids = () => info('no-ueids');
 export const smcUeids = () => info<string[]>('ueids');
 export const smcStats = () => info<SmcStats>('stats');
-export const smcFallbacks = () => info<{ reason: string; count: number; role: string }[]>('fallbacks');
+export const smcFallbacks = () => info<SmcFallback[]>('fallbacks');
 export const smcGroups = () => info<SmcGroup[]>('groups');
+/** Which device the kernel takes for a connection, where there are several: one with the name of the connection's interface. */
+export const addPnetid = (name: string, kind: 'eth' | 'ib', device: string) => info('pnetid', name, kind, device);
+export const removePnetids = () => info('no-pnetids');
 export const smcSockets = () => info<SmcSocket[]>('sockets');
 
 export type Line = Readonly<Record<string, string | number | boolean>>;

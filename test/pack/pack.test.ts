@@ -14,6 +14,7 @@ interface Seen {
   threads: string;
   files: Record<string, string[]>;
   entries: Record<string, string>;
+  usage: string;
 }
 
 it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
@@ -23,6 +24,7 @@ it('installs from tarballs without a compiler and connects two processes over SM
   // What needs a package the user chooses says so, and only when it is imported.
   const entries = { '.': 'loads', './channel': 'loads', './worker': 'loads', './named': 'loads', './backend': 'loads', './rxjs': 'rxjs' };
   expect(seen.entries).toEqual(entries);
+  expect(seen.usage).toContain('usage: smc setup');
   expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
   for (const name of ['smcd', 'smcr']) expect(seen.files[name]?.filter((file) => file.endsWith('.node'))).toHaveLength(1);
   for (const names of Object.values(seen.files)) {

@@ -23,6 +23,12 @@ export const ERROR_CODES = {
   ERR_SMC_SEGMENT_INVALID:
     "the memory under this name is not a usable named segment: another program's or user's, damaged, of another version, or removed",
   ERR_SMC_TASK_ENDED: 'the task of a worker pool ended without an answer to what it was given',
+  ERR_SMC_NOT_SET_UP: '`smc setup` has not been run on this machine, or was undone',
+  ERR_SMC_SETUP_PRIVILEGE: 'the kernel refuses the TCP option of SMC to this process',
+  ERR_SMC_NO_CGROUP: 'there is no cgroup (version 2) to set up for',
+  ERR_SMC_NO_BPFFS: 'there is no BPF file system to keep the program in',
+  ERR_SMC_OLD_KERNEL: 'the kernel is too old for the TCP option of SMC',
+  ERR_SMC_NO_ADDON: 'the native addon of a package could not be loaded',
 } as const;
 
 export type SmcErrorCode = keyof typeof ERROR_CODES;

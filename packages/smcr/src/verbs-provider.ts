@@ -212,7 +212,39 @@ export interface QueuePair {
   postSend(requests: Uint32Array, count: number): number;
   /** The same for receives ({@link RECEIVE_WR}), from INIT on. */
   postReceive(requests: Uint32Array, count: number): number;
+  /**
+   * Keeps the link of this queue pair alive while the event loop does not come round, from RTS until it is destroyed. Absent where
+   * the provider cannot. See {@link StallGuardOptions}.
+   * @throws Error with code 'EINVAL' when the two queues differ, or memory is too small
+   */
+  guard?(options: StallGuardOptions): void;
 }
+
+/**
+ * What a thread of the provider does for a queue pair when the loop has not come round for half a second, although something completed:
+ * it answers TEST LINK (for which a peer waits 2 s), keeps every other completion for the next poll, in order, and posts the receives
+ * again, so that the peer's messages go on arriving; at most 65,536 or 16 MiB of one stall, then the adapters hold the peer
+ * back (RNR). It uses the queue pair in that time and at no other; it sleeps on the completion channel. What it kept is told by
+ * `onEvent`.
+ *
+ * From then on TEST LINK requests come with {@link COMPLETION_FLAG}.answered, stall or not. The caller has all receives of the queue
+ * pair posted from `receive`, with ids from `firstReceive` on, and one send more than it uses itself (`maxSend`).
+ */
+export interface StallGuardOptions {
+  /** First byte of a TEST LINK request: 0x07, or 0x27 in version 2. */
+  readonly testLink: number;
+  /** Slots of `receiveLength` bytes, the whole region; slot n is posted with the id `firstReceive` + n. */
+  readonly receive: MemoryRegion;
+  readonly receiveLength: number;
+  readonly receiveSlots: number;
+  readonly firstReceive: number;
+  /** {@link GUARD_ANSWER} bytes of `answer` from `answerAt` on are the guard's. */
+  readonly answer: MemoryRegion;
+  readonly answerAt: number;
+}
+
+/** Bytes of memory that a guarded queue pair gives away. */
+export const GUARD_ANSWER = 64;
 
 export interface CompletionQueue {
   readonly entries: number;
@@ -221,8 +253,12 @@ export interface CompletionQueue {
    * loop, never from inside a call of this interface; the queue is not armed then.
    */
   onEvent: (() => void) | undefined;
-  /** Fills `completions` ({@link COMPLETION}) from its start, up to its length; returns how many. */
-  poll(completions: Uint32Array): number;
+  /**
+   * Fills `completions` ({@link COMPLETION}) from its start, up to its length; returns how many. Messages that a stall guard kept are put
+   * into `kept`, which has room for one of the longest at least; fewer completions are returned when the next does not fit.
+   * @throws Error with code 'ENOBUFS' when a kept message is larger than `kept`
+   */
+  poll(completions: Uint32Array, kept?: Uint8Array): number;
   /**
    * Asks for one event at the next completion (`ibv_req_notify_cq`), or only for receives with the solicited bit and errors. Poll
    * again after it: what came in before has no event.
@@ -283,7 +319,9 @@ export const COMPLETION = {
   opcode: 2,
   /** Receives: bytes that arrived. */
   length: 3,
+  /** See {@link COMPLETION_FLAG}. */
   flags: 4,
+  /** The immediate; of a kept message where it lies in `kept`. */
   immediate: 5,
   qpNumber: 6,
   vendorError: 7,
@@ -292,7 +330,13 @@ export const COMPLETION = {
 
 export const COMPLETION_OPCODE = { send: 0, rdmaWrite: 1, receive: 2, receiveRdmaWithImmediate: 3 } as const;
 
-export const COMPLETION_FLAG = { immediate: 1 } as const;
+export const COMPLETION_FLAG = {
+  immediate: 1,
+  /** The stall guard has posted the receive again: the message is in `kept` of the poll, not in its slot. */
+  kept: 2,
+  /** A TEST LINK request, which has its answer. */
+  answered: 4,
+} as const;
 
 /** As `enum ibv_wc_status`; numbers not named here are passed on. */
 export const STATUS = {

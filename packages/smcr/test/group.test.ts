@@ -3,6 +3,7 @@
 import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it } from 'vitest';
 import { CDC_FLAG, emptyCdc } from '../src/cdc/index.js';
+import { NEWS } from '../src/connection/index.js';
 import type { Link } from '../src/group/index.js';
 import { payload } from '../../../test/support/random.js';
 import { Transfer, World } from './simulated/peers.js';
@@ -72,6 +73,22 @@ describe('two peers', () => {
     });
     for (const transfer of transfers) transfer.pump();
     await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfers');
+  });
+
+  it('lose nothing that comes before the Confirm has been read: RDMA is quicker than TCP', async () => {
+    const world = new World({ seed: 6 });
+    await world.firstContact();
+    const [client, server] = await world.connect(16 * K, async (end) => {
+      for (let i = 0; i < 20; i++) {
+        end.write(payload(1, 100, 100 * i));
+        await world.time.pass(1);
+      }
+    });
+    await world.time.pass(1);
+    expect([server.news & NEWS.data, server.read().equals(payload(1, 2000))]).toEqual([NEWS.data, true]);
+    server.write(Buffer.from('answer'));
+    await world.time.pass(10);
+    expect(client.read().toString()).toBe('answer');
   });
 
   it('use an element again only when both have closed', async () => {

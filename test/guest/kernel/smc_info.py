@@ -4,10 +4,14 @@
 
     smc_info.py ueid NAME      adds a user EID: without one there is no SMC-Rv2
     smc_info.py ueids          all user EIDs
+    smc_info.py no-ueids       removes them
+    smc_info.py pnetid NAME eth|ib DEVICE      the device is in the physical network of this name
+    smc_info.py no-pnetids     forgets all of those
     smc_info.py stats          counters since boot: {"smcr": {"clientV2": 1, ...}, "clientErrors": 0, "serverErrors": 0}
     smc_info.py fallbacks      why connections fell back to TCP: [{"reason": "0x03010000", "count": 1, "role": "server"}]
     smc_info.py groups         link groups: [{"id": ..., "role": "client", "connections": 1, "links": [...]}]
-    smc_info.py sockets        SMC sockets: [{"localPort": 5000, "peerPort": 41234, "mode": "smcr", "state": "active"}]
+    smc_info.py sockets        SMC sockets: [{"localPort": 5000, "peerPort": 41234, "mode": "smcr", "state": "active",
+                               "reason": "0x00000000", "peerDiagnosis": "0x00000000"}]
 """
 
 import json
@@ -71,12 +75,12 @@ def text(value):
 
 
 class Smc(Netlink):
-    """The family SMC_GEN_NETLINK."""
+    """A family of generic netlink."""
 
-    def __init__(self):
+    def __init__(self, family=b"SMC_GEN_NETLINK\0"):
         super().__init__(NETLINK_GENERIC)
         # Command 3 of the controller (family 16) finds a family; attribute 2 is the name, attribute 1 the answer.
-        answer = self.ask(16, struct.pack("=BBH", 3, 1, 0) + attribute(2, b"SMC_GEN_NETLINK\0"))[0]
+        answer = self.ask(16, struct.pack("=BBH", 3, 1, 0) + attribute(2, family))[0]
         self.family = number(attributes(answer[4:])[1])
 
     def command(self, command, payload=b"", dump=False):
@@ -87,6 +91,19 @@ class Smc(Netlink):
 def add_ueid(name):
     Smc().command(10, attribute(1, name.encode().ljust(32) + b"\0"))
     return name
+
+
+def remove_ueids():
+    Smc().command(12)
+
+
+def add_pnetid(name, kind, device):
+    names = attribute(1, name.encode() + b"\0") + attribute(2 if kind == "eth" else 3, device.encode() + b"\0")
+    Smc(b"SMC_PNETID\0").command(2, names + (b"" if kind == "eth" else attribute(4, b"\1")))
+
+
+def remove_pnetids():
+    Smc(b"SMC_PNETID\0").command(4)
 
 
 def ueids():
@@ -148,12 +165,17 @@ def sockets():
     for answer in Netlink(NETLINK_SOCK_DIAG).ask(20, request, NLM_F_DUMP):
         _, state, mode, _ = struct.unpack_from("=4B", answer)
         source, destination = struct.unpack_from("!HH", answer, 4)
+        # Behind struct smc_diag_msg; attribute 5: why it is TCP, and what the peer's Decline said.
+        reason, diagnosis = struct.unpack("=II", attributes(answer[64:]).get(5, bytes(8)))
         # The kernel leaves the addresses out for sockets of IPPROTO_SMC.
-        result.append({"localPort": source, "peerPort": destination, "mode": modes[mode], "state": states.get(state, state)})
+        one = {"localPort": source, "peerPort": destination, "mode": modes[mode], "state": states.get(state, state)}
+        result.append(one | {"reason": f"0x{reason:08x}", "peerDiagnosis": f"0x{diagnosis:08x}"})
     return result
 
 
-COMMANDS = {"ueid": add_ueid, "ueids": ueids, "stats": stats, "fallbacks": fallbacks, "groups": groups, "sockets": sockets}
+COMMANDS = {"ueid": add_ueid, "ueids": ueids, "no-ueids": remove_ueids, "pnetid": add_pnetid, "no-pnetids": remove_pnetids}
+COMMANDS |= {"stats": stats, "fallbacks": fallbacks, "groups": groups, "sockets": sockets}
+
 
 if __name__ == "__main__":
     print(json.dumps(COMMANDS[sys.argv[1]](*sys.argv[2:])))

@@ -136,6 +136,25 @@ export class AcceptedHandle implements AcceptedConnection {
   }
 }
 
+/**
+ * Has `act` called once with the descriptor of a server that is about to listen: bound, not yet listening. Not at all where
+ * the server gets none of its own, as in a worker of cluster that takes turns. What `act` throws comes out of listen(). Call it
+ * before listen(); a server that is closed and listens again needs another call.
+ */
+export function beforeListen(server: net.Server, act: (fd: number) => void): void {
+  // Node binds, puts the handle here, then has it listen: lib/net.js, setupListenHandle.
+  Object.defineProperty(server, '_handle', {
+    configurable: true,
+    enumerable: true,
+    get: () => null,
+    set(handle: { fd?: number } | null) {
+      if (handle === null) return;
+      Object.defineProperty(server, '_handle', { configurable: true, enumerable: true, writable: true, value: handle });
+      if ((handle.fd ?? -1) >= 0) act(handle.fd as number);
+    },
+  });
+}
+
 interface AcceptingServer {
   _handle: { onconnection?: (error: number, client?: ClientHandle) => void } | null;
   _connections: number;

@@ -13,7 +13,7 @@ using namespace abi;
 namespace {
 
 constexpr size_t kWords = 8;  // COMPLETION.words in verbs-provider.ts
-constexpr int kBatch = 16;
+constexpr size_t kBatch = 16;
 
 /// COMPLETION_OPCODE in verbs-provider.ts.
 uint32_t Opcode(int opcode) {
@@ -26,15 +26,16 @@ uint32_t Opcode(int opcode) {
 }
 
 /// Writes one record, see COMPLETION in verbs-provider.ts.
-void Write(const ibv_wc& from, uint32_t* to) {
+void Write(const Completions::Taken& taken, uint32_t* to) {
+  const ibv_wc& from = taken.completion;
   const bool good = from.status == 0;
   const bool immediate = good && (from.wc_flags & IBV_WC_WITH_IMM) != 0;
   to[0] = static_cast<uint32_t>(from.wr_id);
   to[1] = static_cast<uint32_t>(from.status);
   to[2] = good ? Opcode(from.opcode) : 0;
   to[3] = good && (from.opcode & IBV_WC_RECV) != 0 ? from.byte_len : 0;
-  to[4] = immediate ? 1 : 0;
-  to[5] = immediate ? be32toh(from.imm_data) : 0;
+  to[4] = (immediate ? 1 : 0) | (taken.kept ? 2 : 0) | (taken.answered ? 4 : 0);
+  to[5] = taken.kept ? static_cast<uint32_t>(taken.at) : immediate ? be32toh(from.imm_data) : 0;
   to[6] = from.qp_num;
   to[7] = from.vendor_err;
 }
@@ -56,30 +57,40 @@ class QueueObject final : public Napi::ObjectWrap<QueueObject> {
     return Napi::Number::New(info.Env(), handle_.dead() ? 0 : handle_.thing->raw->cqe);
   }
 
-  /// poll(completions) -> how many records were filled. Allocates nothing.
+  /// poll(completions, kept) -> how many records were filled. `kept` is a Uint8Array for messages of guarded pairs, or undefined.
+  /// Allocates nothing.
   Napi::Value Poll(const Napi::CallbackInfo& info) {
     uint32_t* words = nullptr;
     size_t length = 0;
-    const int rc = handle_.dead() ? -EBADF : !Words(info[0], &words, &length) ? -EINVAL : Take(words, length / kWords);
+    uint8_t* room = nullptr;
+    size_t bytes = 0;
+    int rc = handle_.dead() ? -EBADF : Words(info[0], &words, &length) && Room(info[1], &room, &bytes) ? 0 : -EINVAL;
+    if (rc == 0) rc = Take(words, length / kWords, room, bytes);
     if (rc >= 0) return Napi::Number::New(info.Env(), rc);
     SystemError(info.Env(), "ibv_poll_cq", -rc).ThrowAsJavaScriptException();
     return Napi::Value();
   }
 
-  int Take(uint32_t* words, size_t most) {
-    Queue& queue = *handle_.thing;
+  static bool Room(Napi::Value value, uint8_t** room, size_t* bytes) {
+    if (value.IsUndefined()) return true;
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) return false;
+    *room = value.As<Napi::Uint8Array>().Data();
+    *bytes = value.As<Napi::TypedArray>().ByteLength();
+    return true;
+  }
+
+  int Take(uint32_t* words, size_t most, uint8_t* room, size_t bytes) {
+    Completions& completions = *handle_.thing->completions;
     size_t count = 0;
-    for (; count < most && !queue.kept.empty(); count++) {
-      Write(queue.kept.front(), words + count * kWords);
-      queue.kept.pop_front();
-    }
+    size_t used = 0;
     while (count < most) {
-      ibv_wc batch[kBatch];
-      const size_t room = most - count;
-      const int got = queue.raw->context->ops.poll_cq(queue.raw, room < kBatch ? static_cast<int>(room) : kBatch, batch);
-      if (got < 0) return count > 0 ? static_cast<int>(count) : -EIO;
+      Completions::Taken batch[kBatch];
+      const size_t left = most - count;
+      const size_t size = left < kBatch ? left : kBatch;
+      const int got = completions.Take(batch, size, room, bytes, &used);
+      if (got < 0) return count > 0 ? static_cast<int>(count) : got;
       for (int i = 0; i < got; i++) Write(batch[i], words + count++ * kWords);
-      if (got < kBatch) break;
+      if (static_cast<size_t>(got) < size) break;
     }
     return static_cast<int>(count);
   }
@@ -114,6 +125,7 @@ void OnEvent(Context& context, Queue& queue) {
   if (errno != EAGAIN && errno != EINTR) context.StopWatch(queue.watch);
   if (events == 0) return;
   context.library().ack_cq_events(queue.raw, events);
+  context.environment().EventTaken();
   // Whoever has called close() may not poll any more.
   if (context.closing()) return;
   Napi::HandleScope scope(context.Env());
@@ -149,6 +161,7 @@ Napi::Value Context::CreateCompletionQueue(const Napi::CallbackInfo& info) {
           queue->on_event.Reset();
           return;
         }
+        queue->completions = std::make_shared<Completions>(*library_, queue->raw, queue->channel);
         queues.insert(queue);
         if (closing_) return;
         queue->watch = StartWatch(queue->channel->fd, [this, queue = queue.get()] { OnEvent(*this, *queue); });
@@ -161,7 +174,9 @@ Napi::Value Context::CreateCompletionQueue(const Napi::CallbackInfo& info) {
 
 void Context::Destroy(const std::shared_ptr<Queue>& queue, ControlThread::Done done) {
   queue->gone = true;
-  queue->kept.clear();
+  // The guard lets go of it before the library does.
+  queue->completions->Close();
+  environment_->Unguard(queue);
   // The channel's descriptor is closed by the job: nobody may watch it then.
   StopWatch(queue->watch);
   Submit(
@@ -177,18 +192,6 @@ void Context::Destroy(const std::shared_ptr<Queue>& queue, ControlThread::Done d
 }
 
 std::shared_ptr<Queue> QueueOf(Napi::Value value) { return QueueObject::Unwrap(value.As<Napi::Object>())->queue(); }
-
-void Forget(Queue& queue, uint32_t pair) {
-  std::erase_if(queue.kept, [pair](const ibv_wc& wc) { return wc.qp_num == pair; });
-  ibv_wc batch[kBatch];
-  for (;;) {
-    const int got = queue.raw->context->ops.poll_cq(queue.raw, kBatch, batch);
-    for (int i = 0; i < got; i++) {
-      if (batch[i].qp_num != pair) queue.kept.push_back(batch[i]);
-    }
-    if (got < kBatch) return;
-  }
-}
 
 void InitCompletionQueue(Napi::Env env) { Environment::Get(env)->completion_queue = Napi::Persistent(QueueObject::Define(env)); }
 

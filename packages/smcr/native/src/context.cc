@@ -223,6 +223,7 @@ Napi::Value Context::CloseMethod(const Napi::CallbackInfo& info) {
 void Context::Shutdown() {
   if (closing_) return;
   closing_ = true;
+  for (const auto& queue : queues) environment_->Unguard(queue);
   // What is still being made is there when this is done, and nothing new is begun.
   thread_->Submit([] { return 0; }, [this](int) { DestroyAll(); });
 }

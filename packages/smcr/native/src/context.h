@@ -5,12 +5,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_set>
 
+#include "completions.h"
 #include "control_thread.h"
 #include "environment.h"
 #include "library.h"
@@ -52,8 +52,8 @@ struct Queue {
   abi::ibv_comp_channel* channel = nullptr;
   Watch* watch = nullptr;
   Napi::FunctionReference on_event;
-  /// Completions taken from the device while those of a destroyed queue pair were sorted out; they come first.
-  std::deque<abi::ibv_wc> kept;
+  /// What completed; shared with the stall guard.
+  std::shared_ptr<Completions> completions;
   size_t users = 0;
   bool gone = false;
 };
@@ -184,8 +184,8 @@ Napi::Value RegisterMemory(const Napi::CallbackInfo& info, const Handle<Domain>&
 Napi::Value CreateQueuePair(const Napi::CallbackInfo& info, const Handle<Domain>& domain);
 /// What a CompletionQueue of JavaScript stands for.
 std::shared_ptr<Queue> QueueOf(Napi::Value value);
-/// Takes all completions from the device and drops those of a queue pair that is destroyed.
-void Forget(Queue& queue, uint32_t pair);
+/// What a MemoryRegion of JavaScript stands for; nullptr when it is released.
+std::shared_ptr<Region> RegionOf(Napi::Value value);
 
 inline uint32_t Number(const Napi::CallbackInfo& info, size_t index) {
   return info[index].IsNumber() ? info[index].As<Napi::Number>().Uint32Value() : 0;

@@ -125,8 +125,10 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
     }
     return result;
   });
+  InitBpf(env, exports);
   InitContext(env, exports);
   InitDomain(env);
+  InitGuard(env, exports);
   InitMemory(env);
   InitCompletionQueue(env);
   InitQueuePair(env);

@@ -27,6 +27,9 @@ class Ending {
   Ending* next_ = nullptr;
 };
 
+class LoopGuard;
+struct Queue;
+
 class Environment {
  public:
   explicit Environment(Napi::Env env);
@@ -45,6 +48,15 @@ class Environment {
 
   void Add(Ending* one);
   void Removed(Ending* one);
+
+  /// Has the stall guard look after the queue's guarded pairs, until Unguard. 0 or an errno.
+  int Guard(const std::shared_ptr<Queue>& queue);
+  void Unguard(const std::shared_ptr<Queue>& queue);
+  /// An event of a completion channel was taken: see StallGuard::Taken.
+  void EventTaken();
+  /// The guard, from the first guarded pair to the end.
+  LoopGuard* guard() const { return guard_; }
+  void GuardEnds() { guard_ = nullptr; }
 
   /// Runs `body` as Node runs a callback of its own: ticks and microtasks follow. Not at all when exiting.
   void Enter(const std::function<void(Napi::Env)>& body);
@@ -67,6 +79,7 @@ class Environment {
   bool ending_ = false;
   bool exiting_ = false;
   Ending* all_ = nullptr;
+  LoopGuard* guard_ = nullptr;
   Napi::ObjectReference resource_;
   napi_async_context context_ = nullptr;
   std::unique_ptr<const Library> library_;
@@ -83,8 +96,10 @@ Napi::Value Rejected(Napi::Env env, const char* syscall, int error);
 /// The words of a Uint32Array; false for anything else.
 bool Words(Napi::Value value, uint32_t** words, size_t* length);
 
+void InitBpf(Napi::Env env, Napi::Object exports);
 void InitContext(Napi::Env env, Napi::Object exports);
 void InitDomain(Napi::Env env);
+void InitGuard(Napi::Env env, Napi::Object exports);
 void InitMemory(Napi::Env env);
 void InitCompletionQueue(Napi::Env env);
 void InitQueuePair(Napi::Env env);

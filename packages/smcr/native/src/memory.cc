@@ -52,6 +52,7 @@ class RegionObject final : public Napi::ObjectWrap<RegionObject> {
 
   /// nullptr when released.
   std::shared_ptr<Mapping> mapping() const { return handle_.dead() ? nullptr : handle_.thing->mapping; }
+  std::shared_ptr<Region> region() const { return handle_.dead() ? nullptr : handle_.thing; }
 
  private:
   /// keys() -> [lkey, rkey, address]
@@ -155,6 +156,8 @@ void Context::Destroy(const std::shared_ptr<Region>& region, ControlThread::Done
            done(error);
          });
 }
+
+std::shared_ptr<Region> RegionOf(Napi::Value value) { return RegionObject::Unwrap(value.As<Napi::Object>())->region(); }
 
 void InitMemory(Napi::Env env) { Environment::Get(env)->memory_region = Napi::Persistent(RegionObject::Define(env)); }
 

@@ -41,7 +41,7 @@ class PairObject final : public Napi::ObjectWrap<PairObject> {
                         InstanceMethod<&PairObject::ToRtr>("toRtr"), InstanceMethod<&PairObject::ToRts>("toRts"),
                         InstanceMethod<&PairObject::ToState>("toState"), InstanceMethod<&PairObject::Query>("queryState"),
                         InstanceMethod<&PairObject::PostSend>("postSend"), InstanceMethod<&PairObject::PostReceive>("postReceive"),
-                        InstanceMethod<&PairObject::Destroy>("destroy")});
+                        InstanceMethod<&PairObject::Guard>("guard"), InstanceMethod<&PairObject::Destroy>("destroy")});
   }
 
   explicit PairObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PairObject>(info), handle_(TakeHandle<Pair>(info)) {}
@@ -224,6 +224,39 @@ class PairObject final : public Napi::ObjectWrap<PairObject> {
     return Answer(info, "ibv_post_recv", rc);
   }
 
+  /// guard(testLink, receive, slotBytes, slots, firstId, answer, answerAt) -> 0 or -errno. Once; see stall_guard.h.
+  Napi::Value Guard(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), -StartGuard(info));
+  }
+
+  int StartGuard(const Napi::CallbackInfo& info) {
+    if (handle_.dead()) return EBADF;
+    Pair& pair = *handle_.thing;
+    const auto receive = RegionOf(info[1]);
+    const auto answer = RegionOf(info[5]);
+    if (receive == nullptr || answer == nullptr) return EBADF;
+    GuardedPair guarded;
+    guarded.raw = pair.raw;
+    guarded.number = pair.number;
+    guarded.test_link = static_cast<uint8_t>(Number(info, 0));
+    guarded.slot_bytes = Number(info, 2);
+    guarded.slots = Number(info, 3);
+    guarded.first_id = Number(info, 4);
+    const uint64_t at = Number(info, 6);
+    const bool fits = uint64_t{guarded.slot_bytes} * guarded.slots <= receive->mapping->length &&
+                      at + Completions::kAnswerBytes <= answer->mapping->length;
+    // An answer completes where receives do, or nobody would know it for one.
+    if (!fits || guarded.slot_bytes == 0 || pair.send != pair.receive) return EINVAL;
+    guarded.receive = static_cast<const uint8_t*>(receive->mapping->address);
+    guarded.receive_lkey = receive->raw->lkey;
+    guarded.answer = static_cast<uint8_t*>(answer->mapping->address) + at;
+    guarded.answer_lkey = answer->raw->lkey;
+    guarded.memory = std::make_shared<std::pair<std::shared_ptr<Mapping>, std::shared_ptr<Mapping>>>(receive->mapping, answer->mapping);
+    pair.receive->completions->Unguard(pair.number);
+    pair.receive->completions->Guard(std::move(guarded));
+    return handle_.context->environment().Guard(pair.receive);
+  }
+
   Napi::Value Destroy(const Napi::CallbackInfo& info) {
     if (handle_.dead()) return Rejected(info.Env(), "ibv_destroy_qp", EBADF);
     return handle_.context->Release("ibv_destroy_qp", handle_.thing);
@@ -273,6 +306,8 @@ Napi::Value CreateQueuePair(const Napi::CallbackInfo& info, const Handle<Domain>
 
 void Context::Destroy(const std::shared_ptr<Pair>& pair, ControlThread::Done done) {
   pair->gone = true;
+  // From here on nobody else posts to it.
+  pair->receive->completions->Unguard(pair->number);
   // Jobs run in order: whoever destroys the queues after this call finds the pair gone.
   for (size_t* users : {&pair->domain->users, &pair->send->users, &pair->receive->users}) --*users;
   Submit(
@@ -286,7 +321,7 @@ void Context::Destroy(const std::shared_ptr<Pair>& pair, ControlThread::Done don
       [this, pair, done = std::move(done)](int error) {
         if (error == 0) {
           for (Queue* queue : {pair->send.get(), pair->receive.get()}) {
-            if (!queue->gone) Forget(*queue, pair->number);
+            if (!queue->gone) queue->completions->Forget(pair->number);
           }
           pairs.erase(pair);
         }

@@ -5,6 +5,7 @@
 // position is kept here, not in the loop.
 
 import type { Link } from '../group/index.js';
+import { LLC_MAX_LENGTH } from '../llc/index.js';
 import { COMPLETION, type CompletionQueue, type ProtectionDomain, type VerbsContext } from '../verbs-provider.js';
 import type { LinkQueue } from './link-queue.js';
 
@@ -24,6 +25,10 @@ export class DeviceQueue {
   readonly queue: CompletionQueue;
   /** By queue pair number. */
   readonly entries = new Map<number, LinkEntry>();
+  /** Messages that a stall guard kept, of the completions handed out now. */
+  readonly kept = Buffer.alloc(2 * LLC_MAX_LENGTH);
+  /** Polling or arming failed: whoever owns the device has closed it, or it is gone. Nothing completes any more. */
+  broken = false;
   readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
   #next = 0;
   #count = 0;
@@ -44,12 +49,19 @@ export class DeviceQueue {
     const device = new DeviceQueue(pd, queue);
     queue.onEvent = () => {
       onEvent(device);
-      queue.arm(false);
+      device.#arm();
       // What completed before it was armed has no event of its own.
       onEvent(device);
     };
-    queue.arm(false);
+    device.#arm();
     return device;
+  }
+
+  /** No event comes any more. All queue pairs that used it are destroyed. */
+  async close(): Promise<void> {
+    this.queue.onEvent = undefined;
+    this.broken = true;
+    await this.queue.destroy();
   }
 
   /** Hands out completions until there are none. `handle` gets the record and where it starts; it may call this again. */
@@ -57,12 +69,31 @@ export class DeviceQueue {
     for (;;) {
       if (this.#next === this.#count) {
         this.#next = 0;
-        this.#count = this.queue.poll(this.#completions);
+        this.#count = this.#take();
         if (this.#count === 0) return;
       }
       const at = this.#next++ * COMPLETION.words;
       const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);
       if (entry !== undefined) handle(entry, this.#completions, at);
+    }
+  }
+
+  #take(): number {
+    if (this.broken) return 0;
+    try {
+      return this.queue.poll(this.#completions, this.kept);
+    } catch {
+      this.broken = true;
+      return 0;
+    }
+  }
+
+  #arm(): void {
+    if (this.broken) return;
+    try {
+      this.queue.arm(false);
+    } catch {
+      this.broken = true;
     }
   }
 }

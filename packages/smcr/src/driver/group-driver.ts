@@ -4,7 +4,6 @@
 // waits for the control verbs of that link, which take place on the provider's own thread; data goes on meanwhile.
 
 import { emptyCdc, CDC_TYPE, readCdc } from '../cdc/index.js';
-import { Transmission } from '../connection/index.js';
 import {
   type Link,
   LinkGroup,
@@ -15,17 +14,15 @@ import {
   type Rkey,
   type Rmb,
 } from '../group/index.js';
-import { type AsyncEvent, COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
-import { Bindings } from './bindings.js';
+import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import type { Clock } from './clock.js';
 import { DeviceQueue, type LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
 import { activateEntry, choosePath, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
 import { receiveSlot } from './link-queue.js';
+import { type GroupEvents, Owner } from './owner.js';
 import type { SharedMemory } from './shared-memory.js';
-
-/** What the owner of the group hears of: see LinkGroupPort. */
-export type GroupEvents = Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'>;
+import { Transmitter } from './transmitter.js';
 
 export interface GroupDriverOptions extends Omit<LinkGroupOptions, 'port'> {
   /** Ways out of this host, best first; at least one. */
@@ -46,32 +43,27 @@ export class GroupDriver implements LinkGroupPort {
   readonly #paths: readonly LinkPath[];
   readonly #clock: Clock;
   readonly #randomPsn: () => number;
-  readonly #events: GroupEvents;
+  readonly #owner: Owner;
   readonly #longMessages: boolean;
   readonly #devices = new Map<VerbsContext, Promise<DeviceQueue>>();
   readonly #open: DeviceQueue[] = [];
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #pathOf = new Map<Link, LinkPath>();
   readonly #memory = new GroupMemory();
-  readonly #bindings = new Bindings(this.#memory);
-  /** Connections with something to send and no slot, by link. */
-  readonly #waiting = new Map<Link, Set<Member>>();
+  readonly #transmitter = new Transmitter(this.#memory);
   readonly #failed = new Set<Link>();
-  readonly #out = new Transmission();
   /** One per level: handling a message may need those of other links first. */
   readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
   /** What is being made or taken down. */
   readonly #work = new Set<Promise<void>>();
   #handling = 0;
-  /** Queue pairs on their way to ERROR: until they are there connections wait, so that nothing old comes behind what is repeated. */
-  #fences = 0;
   #cancelTick: () => void;
 
   constructor(options: GroupDriverOptions) {
     this.#paths = options.paths;
     this.#clock = options.clock;
     this.#randomPsn = options.randomPsn;
-    this.#events = options.events;
+    this.#owner = new Owner(options.events);
     this.#longMessages = options.maxLinks > 1;
     this.group = new LinkGroup({ ...options, port: this });
     this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
@@ -95,9 +87,13 @@ export class GroupDriver implements LinkGroupPort {
     this.#memory.releaseBuffer(buffer);
   }
 
-  /** The connection sends from this buffer, until it is removed. */
+  /**
+   * The connection sends from this buffer, until it is removed. What the peer has sent already is told in a microtask: be ready for
+   * `news` by then.
+   */
   bind(member: Member, buffer: SharedMemory): void {
     this.#memory.bind(member, buffer);
+    queueMicrotask(() => this.group.receiveEarly(member, this.now));
   }
 
   /** A device told something by itself: what it means for the links of this group. Whoever opened the device passes it on. */
@@ -122,7 +118,7 @@ export class GroupDriver implements LinkGroupPort {
   async finished(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
     await this.#memory.release();
-    for (const { queue } of this.#open.splice(0)) await queue.destroy().catch(ignore);
+    for (const device of this.#open.splice(0)) await device.close().catch(ignore);
   }
 
   // LinkGroupPort: links.
@@ -152,17 +148,17 @@ export class GroupDriver implements LinkGroupPort {
 
   activateLink(link: Link): void {
     this.#try(link, async () => {
-      await activateEntry(this.#entry(link));
+      await activateEntry(this.#entry(link), this.group.version);
       this.group.linkActivated(link);
     });
   }
 
   destroyLink(link: Link, flush: boolean): void {
     const entry = this.#entries.get(link);
-    this.#waiting.delete(link);
+    this.#transmitter.forgetLink(link);
     if (entry === undefined || entry.closing) return;
     entry.closing = true;
-    this.#fences++;
+    this.#transmitter.hold();
     this.#track(this.#destroy(entry, flush));
   }
 
@@ -194,19 +190,10 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   transmit(member: Member): void {
-    const { link, connection } = member;
-    const entry = this.#entries.get(link);
+    const entry = this.#entries.get(member.link);
     if (entry === undefined || entry.closing) return;
-    if (this.#fences > 0) return this.#wait(member);
-    const { queue } = entry;
-    while (queue.hasSlot && connection.pending()) {
-      const binding = this.#bindings.of(member, entry);
-      if (binding === undefined) return;
-      connection.transmit(this.#out);
-      queue.post(member, this.#out, binding);
-    }
-    if (queue.broken) this.#fail(link);
-    else if (connection.pending()) this.#wait(member);
+    this.#transmitter.transmit(member, entry);
+    if (entry.queue.broken) this.#fail(entry.link);
   }
 
   drain(except: Link): void {
@@ -220,36 +207,37 @@ export class GroupDriver implements LinkGroupPort {
   // LinkGroupPort: news.
 
   reachable(link: Link): void {
-    this.#events.reachable(link);
+    this.#owner.reachable(link);
   }
 
   established(): void {
-    this.#events.established();
+    this.#owner.established();
   }
 
   failed(diagnosis: number): void {
     this.#cancelTick();
-    this.#events.failed(diagnosis);
+    this.#owner.failed(diagnosis);
   }
 
   news(member: Member, bits: number): void {
-    this.#events.news(member, bits);
+    this.#owner.news(member, bits);
   }
 
   removed(member: Member): void {
-    this.#waiting.get(member.link)?.delete(member);
-    this.#bindings.delete(member);
+    this.#transmitter.forget(member);
     // Over a broken link something may still be posted from it: see finished().
     this.#memory.unbind(member, this.group.state !== 'ended');
-    this.#events.removed(member);
+    this.#owner.removed(member);
   }
 
   ended(reason: number): void {
     this.#cancelTick();
-    this.#events.ended(reason);
+    this.#owner.ended(reason);
   }
 
   #tick(): void {
+    // After a loop that stood still timers come first: what arrived in the meantime is no time-out.
+    for (const device of this.#open) this.#poll(device);
     this.group.tick(this.now);
     if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -288,7 +276,7 @@ export class GroupDriver implements LinkGroupPort {
     for (const { link, queue, closing } of device.entries.values()) {
       if (closing) continue;
       queue.postReceives();
-      if (queue.broken) this.#failed.add(link);
+      if (queue.broken || device.broken) this.#failed.add(link);
     }
     this.#handling--;
     this.#tellFailed();
@@ -311,59 +299,44 @@ export class GroupDriver implements LinkGroupPort {
   readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
-    if (slot !== -1) entry.queue.completedReceive();
-    if (completions[at + COMPLETION.status] !== STATUS.success) {
+    const success = completions[at + COMPLETION.status] === STATUS.success;
+    const flags = completions[at + COMPLETION.flags] as number;
+    // Of a message that was kept the receive is posted again.
+    const kept = success && (flags & COMPLETION_FLAG.kept) !== 0;
+    if (slot !== -1 && !kept) entry.queue.completedReceive(success);
+    if (!success) {
       if (!entry.closing) this.#fail(entry.link);
       return;
     }
-    if (slot === -1) this.#sent(entry, id);
-    else this.#received(entry, slot, completions[at + COMPLETION.length] as number);
+    if (slot === -1) return this.#sent(entry, id);
+    const { queue, device, link } = entry;
+    const length = completions[at + COMPLETION.length] as number;
+    if ((flags & COMPLETION_FLAG.answered) !== 0) link.heard(this.now);
+    else if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length);
+    else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length);
+    if (!kept) queue.received(slot);
   };
 
   #sent(entry: LinkEntry, slot: number): void {
     const member = entry.queue.sent(slot);
     if (entry.closing) return;
     if (member !== undefined && member.link === entry.link) this.group.completed(member);
-    this.#serveWaiting(entry);
+    this.#transmitter.serve(entry);
   }
 
-  #received({ link, queue, closing }: LinkEntry, slot: number, length: number): void {
-    const { bytes } = queue.slots.receive;
-    const at = slot * queue.slots.receiveLength;
+  #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
     if (bytes[at] === CDC_TYPE) {
       const cdc = (this.#cdcs[this.#handling] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
     } else if (!closing) {
       this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
     }
-    queue.received(slot);
-  }
-
-  #wait(member: Member): void {
-    const waiting = this.#waiting.get(member.link);
-    if (waiting === undefined) this.#waiting.set(member.link, new Set([member]));
-    else waiting.add(member);
-  }
-
-  /** A slot got free: those who wait have their turn, one message each. */
-  #serveWaiting(entry: LinkEntry): void {
-    const waiting = this.#waiting.get(entry.link);
-    if (waiting === undefined || this.#fences > 0) return;
-    for (const member of waiting) {
-      if (!entry.queue.hasSlot) return;
-      waiting.delete(member);
-      const binding = this.#bindings.of(member, entry);
-      if (member.link !== entry.link || binding === undefined || !member.connection.pending()) continue;
-      member.connection.transmit(this.#out);
-      entry.queue.post(member, this.#out, binding);
-      if (member.connection.pending()) waiting.add(member);
-    }
   }
 
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {
     if (flush) await this.#until(entry, () => entry.queue.isIdle);
     await entry.queue.pair.toError().catch(ignore);
-    if (--this.#fences === 0) for (const other of this.#entries.values()) this.#serveWaiting(other);
+    if (this.#transmitter.release()) for (const other of this.#entries.values()) this.#transmitter.serve(other);
     // Receives that completed before count, and some may show only now.
     await this.#until(entry, () => entry.queue.isFlushed);
     this.#entries.delete(entry.link);
@@ -376,7 +349,7 @@ export class GroupDriver implements LinkGroupPort {
     return new Promise((resolve) => {
       const look = (): void => {
         this.#poll(device);
-        if (done() || this.now >= end) resolve();
+        if (done() || device.broken || this.now >= end) resolve();
         else this.#clock.after(LOOK_AGAIN, look);
       };
       look();

@@ -1,6 +1,7 @@
 // link-maker.ts - makes and unmakes queue pairs as Linux has them: RC, pkey index 0, remote write, path MTU the smaller of both ends.
 
 import type { Link, LinkEnd } from '../group/index.js';
+import type { LlcVersion } from '../llc/index.js';
 import type { MtuCode, ProtectionDomain, VerbsContext, VerbsGid } from '../verbs-provider.js';
 import type { DeviceQueue, LinkEntry } from './device-queue.js';
 import { LinkQueue, SEND_QUEUE } from './link-queue.js';
@@ -82,9 +83,10 @@ export function connectEntry({ link, queue }: LinkEntry, path: LinkPath): Promis
   });
 }
 
-export function activateEntry({ link, queue }: LinkEntry): Promise<void> {
+export async function activateEntry({ link, queue }: LinkEntry, version: LlcVersion): Promise<void> {
   const { psn } = link.own as LinkEnd;
-  return queue.pair.toRts({ sqPsn: psn, timeout: ACK_TIMEOUT, retryCount: RETRIES, rnrRetry: 7, maxRdAtomic: 1 });
+  await queue.pair.toRts({ sqPsn: psn, timeout: ACK_TIMEOUT, retryCount: RETRIES, rnrRetry: 7, maxRdAtomic: 1 });
+  queue.guard(version);
 }
 
 /** After `toError` and a last poll. */

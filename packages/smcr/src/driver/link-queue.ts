@@ -7,13 +7,14 @@
 import { CDC_LENGTH, writeCdc } from '../cdc/index.js';
 import { MAX_WRITES, type Transmission } from '../connection/index.js';
 import type { Member } from '../group/index.js';
+import { LLC_TYPE, type LlcVersion } from '../llc/index.js';
 import { OPCODE, type ProtectionDomain, type QueuePair, RECEIVE_WR, SEND_FLAG, SEND_WR } from '../verbs-provider.js';
 import { type Base, baseOf, putAddress, putSend } from './addresses.js';
 import type { Binding } from './bindings.js';
-import { LONG_SLOT, type MessageSlots, RECEIVE_SLOTS, SEND_SLOTS, SHORT_MESSAGE } from './message-slots.js';
+import { GUARD_AT, LONG_SLOT, type MessageSlots, RECEIVE_SLOTS, SEND_SLOTS, SHORT_MESSAGE } from './message-slots.js';
 
-/** Every message with its writes, and the long slot. */
-export const SEND_QUEUE = (SEND_SLOTS + 1) * (MAX_WRITES + 1);
+/** Every message with its writes, the long slot, and an answer of the stall guard. */
+export const SEND_QUEUE = (SEND_SLOTS + 1) * (MAX_WRITES + 1) + 1;
 
 const RECEIVE_ID = 0x80000000;
 /** Far more than all exchanges can have underway. */
@@ -36,6 +37,7 @@ export class LinkQueue {
   broken = false;
   #toPost = 0;
   #posted = 0;
+  #flushing = false;
   #nextSlot = 0;
   #used = 0;
   #longUsed = false;
@@ -62,9 +64,22 @@ export class LinkQueue {
     return this.#used === 0 && !this.#longUsed && this.#backlog.length === 0;
   }
 
-  /** After ERROR: every receive that completed before has been seen, for those that were flushed come behind them. */
+  /**
+   * After ERROR: every receive that completed before has been seen, for those that are flushed come behind them. One that was flushed is
+   * enough: what is posted to a queue pair in ERROR need never complete (rdma_rxe).
+   */
   get isFlushed(): boolean {
-    return this.#posted === 0;
+    return this.#flushing || this.#posted === 0;
+  }
+
+  /** In state RTS: the link outlives a loop that stands still, where the provider can do that. */
+  guard(version: LlcVersion): void {
+    const { send, receive, receiveLength } = this.slots;
+    const testLink = version === 2 ? LLC_TYPE.testLink + 0x20 : LLC_TYPE.testLink;
+    this.pair.guard?.({
+      ...{ testLink, receive, receiveLength, receiveSlots: RECEIVE_SLOTS },
+      ...{ firstReceive: RECEIVE_ID, answer: send, answerAt: GUARD_AT },
+    });
   }
 
   /** In state INIT or later. */
@@ -96,8 +111,9 @@ export class LinkQueue {
   }
 
   /** A receive completed, with a message or flushed. */
-  completedReceive(): void {
+  completedReceive(success: boolean): void {
     this.#posted--;
+    if (!success) this.#flushing = true;
   }
 
   /** Posts what a connection transmits; there is a slot. */

@@ -1,5 +1,6 @@
 // elements.ts - elements for connections: taken from RMBs the peer knows, or from a new one that is registered and told first.
 
+import { apart } from './apart.js';
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
 import { confirmRkey, deleteRkey } from './rkey-flows.js';
@@ -73,7 +74,7 @@ export class ElementSupply {
       const element = this.rmbs.take(first.size);
       if (element !== undefined) {
         this.#wanted.shift();
-        first.done(element);
+        apart(() => first.done(element));
         continue;
       }
       // Until the first link is there, there is nothing to register with.
@@ -92,7 +93,7 @@ export class ElementSupply {
   end(): void {
     this.#registering = undefined;
     for (const rmb of [...this.rmbs.all]) this.#release(rmb);
-    for (const { done } of this.#wanted.splice(0)) done(undefined);
+    for (const { done } of this.#wanted.splice(0)) apart(() => done(undefined));
   }
 
   #told(rmb: Rmb): void {
@@ -118,6 +119,6 @@ export class ElementSupply {
     const refused = this.#wanted.filter((it) => it.size === size);
     this.#wanted = this.#wanted.filter((it) => it.size !== size);
     this.promised -= refused.length;
-    for (const { done } of refused) done(undefined);
+    for (const { done } of refused) apart(() => done(undefined));
   }
 }

@@ -8,6 +8,7 @@ import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, LLC_LENGTH, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
+import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
 import { HeldMessages } from './held-messages.js';
@@ -66,6 +67,7 @@ export class LinkGroup {
   lastConfirmed: Rtoken | undefined;
 
   readonly #held = new HeldMessages();
+  readonly #early = new EarlyMessages();
   #expectation: Expectation | undefined;
   /** Steps of links that the port is asked for: what happens then. */
   readonly #steps = new Map<Link, (done: boolean) => void>();
@@ -130,7 +132,7 @@ export class LinkGroup {
     return this.rtokens.add(link, rkey, address);
   }
 
-  /** A connection with its element and the peer's. */
+  /** A connection with its element and the peer's. When its owner is ready for news: {@link receiveEarly}. */
   add(options: ConnectionOptions, link: Link, element: Element, peer: Member['peer']): Member {
     const member: Member = { connection: new SmcrConnection(options), link, peerLink: link, element, peer };
     this.elements.promised--;
@@ -138,6 +140,11 @@ export class LinkGroup {
     link.connections++;
     this.#idleSince = undefined;
     return member;
+  }
+
+  /** Handles what the peer sent before the connection was added. */
+  receiveEarly({ connection }: Member, now: number): void {
+    for (const { link, message } of this.#early.take(connection.token)) this.receivedCdc(link, message, now);
   }
 
   /** `rkeys`: those that all RMBs have on this link. */
@@ -174,7 +181,11 @@ export class LinkGroup {
     this.now = now;
     link.heard(now);
     const member = this.members.get(message.token);
-    if (member === undefined) return;
+    if (member === undefined) {
+      if (this.elements.promised > 0) this.#early.keep(link, message);
+      else this.#early.clear();
+      return;
+    }
     const { connection } = member;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);

@@ -3,5 +3,5 @@
 export { RKEYS_PER_CONTINUE } from './add-link-continue.js';
 export { decodeLlc, encodeLlc } from './codec.js';
 export { LINKS_PER_CONFIRM_RKEY } from './confirm-rkey.js';
-export { LLC_LENGTH, LLC_MAX_LENGTH } from './header.js';
+export { LLC_LENGTH, LLC_MAX_LENGTH, LLC_TYPE } from './header.js';
 export * from './messages.js';

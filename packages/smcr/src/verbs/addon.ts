@@ -16,13 +16,23 @@ export interface NativeQueuePair {
   queryState(): Promise<number>;
   postSend(requests: Uint32Array, count: number): number;
   postReceive(requests: Uint32Array, count: number): number;
+  /** 0 or -errno. */
+  guard(
+    testLink: number,
+    receive: NativeMemoryRegion,
+    slotBytes: number,
+    slots: number,
+    firstId: number,
+    answer: NativeMemoryRegion,
+    answerAt: number,
+  ): number;
   destroy(): Promise<void>;
 }
 
 /** See native/src/completion_queue.cc. */
 export interface NativeCompletionQueue {
   entries(): number;
-  poll(completions: Uint32Array): number;
+  poll(completions: Uint32Array, kept?: Uint8Array): number;
   arm(solicitedOnly: boolean): void;
   destroy(): Promise<void>;
 }
@@ -76,6 +86,16 @@ export interface Addon {
   library(): string | undefined;
   /** Negative: -errno. */
   devices(): [name: string, guid: string][] | number;
+  /** bpf(2), see native/src/bpf.cc; negative: -errno. */
+  bpf(command: number, attributes: Uint8Array, ...pointers: readonly (number | Uint8Array)[]): number;
+  mountBpf(directory: string): number;
+  unmount(directory: string): number;
+  /** A TCP socket that is neither bound nor connected. */
+  tcpSocket(family: 4 | 6): number;
+  /** 1 when the socket listens. */
+  listening(fd: number): number;
+  /** Of this event loop, see native/src/stall_guard.h. */
+  guardCounters(): [stalls: number, answered: number, kept: number];
   /** The process or worker has emitted 'exit': nothing is called back any more. */
   exiting(): void;
 }

@@ -21,8 +21,8 @@ export class IbvCompletionQueue implements CompletionQueue {
     throw verbsError('EINVAL', 'ibv_create_qp', 'the completion queue is not one of this provider');
   }
 
-  poll(completions: Uint32Array): number {
-    return this.#native.poll(completions);
+  poll(completions: Uint32Array, kept?: Uint8Array): number {
+    return this.#native.poll(completions, kept);
   }
 
   arm(solicitedOnly: boolean): void {

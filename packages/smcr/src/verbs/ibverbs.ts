@@ -83,3 +83,20 @@ export function ibverbs(): VerbsProvider {
   provider ??= new IbverbsProvider();
   return provider;
 }
+
+/** What the stall guard of this event loop has done (`QueuePair.guard`). */
+export interface GuardCounters {
+  /** How often it took over. */
+  readonly stalls: number;
+  /** TEST LINKs it answered then. */
+  readonly answered: number;
+  /** Completions it kept for the loop. */
+  readonly kept: number;
+}
+
+/** Zeros where there is none. */
+export function guardCounters(): GuardCounters {
+  const addon = loadAddon();
+  const [stalls = 0, answered = 0, kept = 0] = isAddon(addon) ? addon.guardCounters() : [];
+  return { stalls, answered, kept };
+}

@@ -2,4 +2,4 @@
 // See docs/rdma-from-node.md.
 
 export * from '../verbs-provider.js';
-export { ibverbs } from './ibverbs.js';
+export { type GuardCounters, guardCounters, ibverbs } from './ibverbs.js';

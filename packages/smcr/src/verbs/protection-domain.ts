@@ -1,9 +1,10 @@
-// protection-domain.ts - protection domains of a real device, and the memory that is registered in them.
+// protection-domain.ts - protection domains of a real device.
 
 import type { MemoryRegion, MemoryRegistration, ProtectionDomain, QueuePair, QueuePairOptions } from '../verbs-provider.js';
-import type { NativeMemoryRegion, NativeProtectionDomain } from './addon.js';
+import type { NativeProtectionDomain } from './addon.js';
 import { BITS16, BITS32, check, verbsError } from './checks.js';
 import { IbvCompletionQueue } from './completion-queue.js';
+import { IbvMemoryRegion, IbvRegistration, nativeMemory } from './memory.js';
 import { IbvQueuePair } from './queue-pair.js';
 
 export class IbvProtectionDomain implements ProtectionDomain {
@@ -28,7 +29,7 @@ export class IbvProtectionDomain implements ProtectionDomain {
   }
 
   async registerMemory(region: MemoryRegion, { remoteWrite }: { remoteWrite: boolean }): Promise<MemoryRegistration> {
-    const native = await this.#native.registerMemory(IbvMemoryRegion.native(region), remoteWrite);
+    const native = await this.#native.registerMemory(nativeMemory(region), remoteWrite);
     return new IbvRegistration(native, remoteWrite);
   }
 
@@ -41,43 +42,5 @@ export class IbvProtectionDomain implements ProtectionDomain {
 
   async release(): Promise<void> {
     await this.#native.release();
-  }
-}
-
-class IbvRegistration implements MemoryRegistration {
-  readonly lkey: number;
-  readonly rkey: number;
-  readonly address: bigint;
-  readonly #native: NativeMemoryRegion;
-
-  constructor(native: NativeMemoryRegion, remoteWrite: boolean) {
-    const [lkey, rkey, address] = native.keys();
-    this.#native = native;
-    this.lkey = lkey;
-    this.rkey = remoteWrite ? rkey : 0;
-    this.address = address;
-  }
-
-  /** The native side of memory, for registering it again; EINVAL for memory of another provider. */
-  static native(region: MemoryRegistration): NativeMemoryRegion {
-    if (region instanceof IbvRegistration && #native in region) return region.#native;
-    throw verbsError('EINVAL', 'ibv_reg_mr', 'the memory is not of this provider');
-  }
-
-  async release(): Promise<void> {
-    await this.#native.release();
-  }
-}
-
-class IbvMemoryRegion extends IbvRegistration implements MemoryRegion {
-  readonly bytes: Buffer;
-  readonly length: number;
-  readonly mirrored: boolean;
-
-  constructor(native: NativeMemoryRegion, buffer: ArrayBuffer, is: { length: number; remoteWrite: boolean; mirrored: boolean }) {
-    super(native, is.remoteWrite);
-    this.bytes = Buffer.from(buffer);
-    this.length = is.length;
-    this.mirrored = is.mirrored;
   }
 }

@@ -1,8 +1,10 @@
 // queue-pair.ts - a reliable connected queue pair of a real device.
 
-import type { InitAttributes, QueuePair, QueuePairState, RtrAttributes, RtsAttributes } from '../verbs-provider.js';
+import { getSystemErrorName } from 'node:util';
+import type { InitAttributes, QueuePair, QueuePairState, RtrAttributes, RtsAttributes, StallGuardOptions } from '../verbs-provider.js';
 import type { NativeQueuePair } from './addon.js';
-import { BITS16, BITS24, BITS8, check, verbsError } from './checks.js';
+import { BITS16, BITS24, BITS32, BITS8, check, verbsError } from './checks.js';
+import { nativeMemory } from './memory.js';
 
 /** `enum ibv_qp_state`. */
 const STATES: readonly QueuePairState[] = ['reset', 'init', 'rtr', 'rts', 'sqd', 'sqe', 'error'];
@@ -62,6 +64,17 @@ export class IbvQueuePair implements QueuePair {
 
   postReceive(requests: Uint32Array, count: number): number {
     return this.#native.postReceive(requests, count);
+  }
+
+  guard({ testLink, receive, receiveLength, receiveSlots, firstReceive, answer, answerAt }: StallGuardOptions): void {
+    check('guard', {
+      ...{ testLink: [testLink, BITS8], receiveLength: [receiveLength, BITS32, 1], receiveSlots: [receiveSlots, BITS32, 1] },
+      ...{ firstReceive: [firstReceive, BITS32], answerAt: [answerAt, BITS32] },
+    });
+    const [from, to] = [nativeMemory(receive), nativeMemory(answer)];
+    const rc = this.#native.guard(testLink, from, receiveLength, receiveSlots, firstReceive, to, answerAt);
+    if (rc !== 0)
+      throw Object.assign(new Error('the stall guard cannot be had'), { code: getSystemErrorName(rc), errno: rc, syscall: 'guard' });
   }
 
   destroy(): Promise<void> {

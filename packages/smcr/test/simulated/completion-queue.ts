@@ -1,6 +1,7 @@
 // completion-queue.ts - a simulated completion queue with its channel.
 
 import { COMPLETION, type CompletionQueue } from '../../src/verbs-provider.js';
+import { systemError } from './memory.js';
 import type { VirtualTime } from './virtual-time.js';
 
 export class SimulatedQueue implements CompletionQueue {
@@ -9,6 +10,7 @@ export class SimulatedQueue implements CompletionQueue {
   readonly #time: VirtualTime;
   #completions: number[][] = [];
   #armed = false;
+  #destroyed = false;
   overrun = false;
 
   constructor(time: VirtualTime, entries: number) {
@@ -21,7 +23,9 @@ export class SimulatedQueue implements CompletionQueue {
     this.#completions.push(record);
     if (!this.#armed) return;
     this.#armed = false;
-    this.#time.after(0, () => this.onEvent?.());
+    this.#time.after(0, () => {
+      if (!this.#destroyed) this.onEvent?.();
+    });
   }
 
   /** The queue pair is destroyed. */
@@ -30,17 +34,19 @@ export class SimulatedQueue implements CompletionQueue {
   }
 
   poll(completions: Uint32Array): number {
+    if (this.#destroyed) throw systemError('EBADF', 'ibv_poll_cq');
     const count = Math.min(this.#completions.length, completions.length / COMPLETION.words);
     for (const [i, record] of this.#completions.splice(0, count).entries()) completions.set(record, i * COMPLETION.words);
     return count;
   }
 
   arm(): void {
+    if (this.#destroyed) throw systemError('EBADF', 'ibv_req_notify_cq');
     this.#armed = true;
   }
 
   async destroy(): Promise<void> {
-    this.onEvent = undefined;
-    this.#armed = false;
+    if (this.#destroyed) throw systemError('EBADF', 'ibv_destroy_cq');
+    this.#destroyed = true;
   }
 }

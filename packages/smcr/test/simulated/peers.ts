@@ -245,7 +245,7 @@ export class World {
     if (mismatch !== undefined) throw new Error(`declined: ${mismatch.toString(16)}`);
     atStep?.('confirm');
     server.group.confirmed(linkEndOf(atClient.message), this.time.now());
-    const ends = this.#join(atClient, atServer);
+    const ends: [SimulatedEnd, SimulatedEnd] = [this.#join(atClient, atServer), this.#join(atServer, atClient)];
     await this.time.until(() => (client.established && server.established) || over(), 10_000, 'CONFIRM LINK');
     return over() ? undefined : ends;
   }
@@ -258,8 +258,8 @@ export class World {
     return decode(encode(this.client.local.v1 === undefined ? proposal : { ...first, version: 1, v2: 'none' })) as ClcProposal;
   }
 
-  /** Another connection of the established group. */
-  async connect(size = 16384): Promise<[SimulatedEnd, SimulatedEnd]> {
+  /** Another connection of the established group. `early` happens when the Confirm is on its way. */
+  async connect(size = 16384, early?: (end: SimulatedEnd) => Promise<void>): Promise<[SimulatedEnd, SimulatedEnd]> {
     const { client, server } = this;
     const gid = client.group.links[0]?.own?.gid as Uint8Array;
     const group = server.registry.forProposal(client.local.peerId, gid);
@@ -269,7 +269,9 @@ export class World {
     const found = client.registry.forAccept(peerId, serverGid, qpNumber);
     if (found === undefined) throw new Error('the client has no such link');
     const atClient = await this.#prepare(client, size, found.link, 'confirm', false);
-    return this.#join(atClient, atServer);
+    const end = this.#join(atClient, atServer);
+    await early?.(end);
+    return [end, this.#join(atServer, atClient)];
   }
 
   async #prepare(peer: Peer, size: number, link: Link, type: 'accept' | 'confirm', firstContact: boolean): Promise<Prepared> {
@@ -287,29 +289,21 @@ export class World {
     return { peer, link, element, token, message, size, buffer: await this.run(driver.sendBuffer(size)) };
   }
 
-  #join(client: Prepared, server: Prepared): [SimulatedEnd, SimulatedEnd] {
-    const join = ({ peer, link, element, token, buffer, size }: Prepared, { message }: Prepared): SimulatedEnd => {
-      const theirs = elementEndOf(message);
-      const rtoken = peer.group.rtoken(link, theirs.rkey, theirs.address);
-      if (rtoken === undefined) throw new Error('no rtoken');
-      const header = () => new Int32Array(HEADER_BYTES / 4);
-      const tx: RingMemory = { words: header(), data: buffer.region.bytes.subarray(0, size), capacity: size, mirrored: false };
-      const rx: RingMemory = {
-        words: header(),
-        data: peer.driver.elementBytes(element.rmb, element.index),
-        capacity: size,
-        mirrored: false,
-      };
-      initialise(tx);
-      initialise(rx);
-      const options = { token, peerToken: theirs.token, tx, rx, peerRmbeSize: theirs.size };
-      const member = peer.group.add(options, link, element, { rtoken, index: theirs.index, size: theirs.size });
-      peer.driver.bind(member, buffer);
-      const end = new SimulatedEnd(peer, member, tx, rx);
-      peer.ends.set(member, end);
-      return end;
-    };
-    return [join(client, server), join(server, client)];
+  #join({ peer, link, element, token, buffer, size }: Prepared, { message }: Prepared): SimulatedEnd {
+    const theirs = elementEndOf(message);
+    const rtoken = peer.group.rtoken(link, theirs.rkey, theirs.address);
+    if (rtoken === undefined) throw new Error('no rtoken');
+    const ring = (data: Buffer): RingMemory => ({ words: new Int32Array(HEADER_BYTES / 4), data, capacity: size, mirrored: false });
+    const tx = ring(buffer.region.bytes.subarray(0, size));
+    const rx = ring(peer.driver.elementBytes(element.rmb, element.index));
+    initialise(tx);
+    initialise(rx);
+    const options = { token, peerToken: theirs.token, tx, rx, peerRmbeSize: theirs.size };
+    const member = peer.group.add(options, link, element, { rtoken, index: theirs.index, size: theirs.size });
+    peer.driver.bind(member, buffer);
+    const end = new SimulatedEnd(peer, member, tx, rx);
+    peer.ends.set(member, end);
+    return end;
   }
 
   /** Both ends are done, released and gone; nothing is left over. */

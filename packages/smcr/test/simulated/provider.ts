@@ -44,6 +44,8 @@ export class SimulatedContext implements VerbsContext {
   controlTime = 0.05;
   /** Control verbs fail from now on: the device is gone. */
   broken = false;
+  /** As rdma_rxe: receives that are posted in ERROR never complete. */
+  deafInError = false;
   /** Milliseconds from an execution to its completion, at most. */
   completionDelay = 0;
   readonly #gid: Uint8Array;
@@ -94,6 +96,7 @@ export class SimulatedContext implements VerbsContext {
   }
 
   async close(): Promise<void> {
+    for (const queue of this.queues) await queue.destroy();
     for (const pair of [...this.pairs]) await pair.destroy();
   }
 }

@@ -127,7 +127,7 @@ export class SimulatedPair implements QueuePair {
       if (this.#receives.length === this.#options.maxReceive) return i;
       this.#receives.push(requests.slice(i * RECEIVE_WR.words, (i + 1) * RECEIVE_WR.words));
     }
-    if (this.state === 'error') this.#flush(STATUS.flushed);
+    if (this.state === 'error' && !this.#context.deafInError) this.#flush(STATUS.flushed);
     return count;
   }
 

@@ -1,0 +1,97 @@
+// robustness.test.ts - link groups bear what real adapters, Linux and their own users do, over simulated RDMA.
+
+import { CONN_STATE } from '@smcjs/core/backend';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Link } from '../src/group/index.js';
+import { STATUS } from '../src/verbs-provider.js';
+import { payload } from '../../../test/support/random.js';
+import { type SimulatedEnd, World } from './simulated/peers.js';
+
+async function connected(world: World): Promise<[SimulatedEnd, SimulatedEnd]> {
+  const ends = await world.firstContact();
+  if (ends === undefined) throw new Error('the first contact failed');
+  return ends;
+}
+
+/** Uncaught exceptions of this test, which do not end it. */
+function uncaught(): unknown[] {
+  const errors: unknown[] = [];
+  const others = process.listeners('uncaughtException');
+  const take = (error: unknown): void => void errors.push(error);
+  process.removeAllListeners('uncaughtException').on('uncaughtException', take);
+  onTestFinished(() => {
+    process.off('uncaughtException', take);
+    for (const listener of others) process.on('uncaughtException', listener);
+  });
+  return errors;
+}
+
+describe('a link group', () => {
+  it('lives on when Linux rejects a second link: 44 bytes with a length that is longer', async () => {
+    const world = new World({ seed: 1 }, { devices: 1, maxLinks: 2 });
+    const [a, b] = await connected(world);
+    const reject = Buffer.alloc(44);
+    reject.writeUInt8(0x22, 0);
+    reject.writeUInt16LE(344, 1);
+    reject.writeUInt8(0xc0, 3);
+    world.client.driver.send(world.client.group.links[0] as Link, reject);
+    await world.time.pass(5000);
+    expect(world.peers.map((peer) => [peer.ended, peer.activeLinks()])).toEqual([
+      [undefined, 1],
+      [undefined, 1],
+    ]);
+    a.write(payload(1, 100));
+    await world.time.pass(100);
+    expect(b.read().equals(payload(1, 100))).toBe(true);
+  });
+
+  it('is taken down without waiting for receives that were posted when the queue pair was in ERROR already', async () => {
+    const world = new World({ seed: 1 });
+    const [a] = await connected(world);
+    const [context] = world.server.contexts;
+    if (context === undefined) throw new Error('no device');
+    context.deafInError = true;
+    context.completionDelay = 3;
+    for (let i = 0; i < 5; i++) a.write(payload(1, 10, 10 * i));
+    await world.time.pass(0.5);
+    for (const pair of context.pairs) pair.fail(STATUS.fatal);
+    await world.time.until(() => world.server.ended !== undefined, 1000, 'the end');
+    await world.run(world.server.driver.finished(), 1000, 'the release of everything');
+    expect(context.pairs.size).toBe(0);
+  });
+
+  it('goes on when callbacks of its owner throw, and the exceptions are seen', async () => {
+    const errors = uncaught();
+    const world = new World({ seed: 1 });
+    const [a, b] = await connected(world);
+    const [c, d] = await world.connect();
+    b.onNews = () => {
+      throw new Error('news');
+    };
+    a.write(payload(1, 10));
+    c.write(payload(2, 10));
+    await world.time.pass(10);
+    expect(d.read().equals(payload(2, 10))).toBe(true);
+    expect(b.read().equals(payload(1, 10))).toBe(true);
+    world.server.group.elements.take(16384, world.time.now(), () => {
+      throw new Error('an element');
+    });
+    for (const end of [a, b, c, d]) end.setState(CONN_STATE.closed);
+    await world.time.until(() => world.peers.every(({ removed }) => removed === 2), 10_000, 'the close');
+    await world.time.pass(1);
+    expect(errors.map((error) => (error as Error).message)).toEqual(expect.arrayContaining(['news', 'an element']));
+    await world.finish();
+  });
+
+  it('whose device its owner has closed resets its connections, and throws nothing', async () => {
+    const errors = uncaught();
+    const world = new World({ seed: 1 });
+    const [a, b] = await connected(world);
+    a.write(payload(1, 10));
+    for (const context of world.client.contexts) await world.run(context.close());
+    a.write(payload(1, 10, 10));
+    await world.time.until(() => a.reset && b.reset, 60_000, 'the reset');
+    await world.run(world.client.driver.finished(), 10_000, 'the release of everything');
+    expect(errors).toEqual([]);
+  });
+});

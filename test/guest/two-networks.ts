@@ -1,0 +1,81 @@
+// two-networks.ts - two networks between "us" and "the kernel", in one guest: frames really travel, and each network can fail alone.
+//
+//   us      rxa0 on a0 10.0.0.1 ==== veth ==== a1 10.0.0.2 on rxa1    the kernel
+//           rxb0 on b0 10.0.0.3 ==== veth ==== b1 10.0.0.4 on rxb1
+//
+// TCP between these addresses stays on lo. The kernel takes rxa1 and rxb1, in this order, because they and lo have one PNET id.
+
+import { execFileSync } from 'node:child_process';
+import { addPnetid, removePnetids } from './kernel-smc.js';
+
+const PLACES = [
+  ['a0', 1, 'OURS'],
+  ['a1', 2, 'KERNELS'],
+  ['b0', 3, 'OURS'],
+  ['b1', 4, 'KERNELS'],
+] as const;
+
+export const OURS = { devices: ['rxa0', 'rxb0'], address: '10.0.0.1' } as const;
+export const KERNELS = { devices: ['rxa1', 'rxb1'], address: '10.0.0.2' } as const;
+
+export function run(...command: [string, ...string[]]): void {
+  execFileSync(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+export function makeNetworks(): void {
+  run('ip', 'link', 'add', 'a0', 'type', 'veth', 'peer', 'name', 'a1');
+  run('ip', 'link', 'add', 'b0', 'type', 'veth', 'peer', 'name', 'b1');
+  for (const name of ['all', ...PLACES.map(([name]) => name)]) {
+    run('sysctl', '-qw', `net.ipv4.conf.${name}.accept_local=1`, `net.ipv4.conf.${name}.rp_filter=0`);
+  }
+  for (const [name, host] of PLACES) {
+    // Each interface answers for its own address only.
+    run('sysctl', '-qw', `net.ipv4.conf.${name}.arp_ignore=1`, `net.ipv6.conf.${name}.disable_ipv6=1`);
+    run('ip', 'address', 'add', `10.0.0.${host}/24`, 'dev', name);
+    run('ip', 'link', 'set', name, 'up');
+  }
+  for (const [name, , network] of PLACES) {
+    makeDevice(name);
+    addPnetid(network, 'ib', `rx${name}`);
+  }
+  addPnetid('KERNELS', 'eth', 'lo');
+}
+
+/** An RDMA device on an interface. */
+export function makeDevice(name: string): void {
+  run('rdma', 'link', 'add', `rx${name}`, 'type', 'rxe', 'netdev', name);
+}
+
+/** The kernel's devices anew, in their order: it takes the first it knows. Those that are gone may be. */
+export function remakeKernelDevices(): void {
+  for (const name of ['a1', 'b1']) {
+    try {
+      execFileSync('rdma', ['link', 'del', `rx${name}`], { stdio: 'ignore' });
+    } catch {
+      // A test has removed it.
+    }
+  }
+  for (const name of ['a1', 'b1']) makeDevice(name);
+}
+
+export function removeNetworks(): void {
+  removePnetids();
+  for (const name of ['a0', 'b0']) run('ip', 'link', 'del', name);
+}
+
+/** How a network can fail, and be mended: its interface here or at the other end goes down, or packets get lost without a word. */
+export const FAILURES = {
+  'our interface goes down': { fail: () => run('ip', 'link', 'set', 'a0', 'down'), mend: () => run('ip', 'link', 'set', 'a0', 'up') },
+  "the kernel's interface goes down": {
+    fail: () => run('ip', 'link', 'set', 'a1', 'down'),
+    mend: () => run('ip', 'link', 'set', 'a1', 'up'),
+  },
+  'every packet gets lost': {
+    fail: () => {
+      for (const name of ['a0', 'a1']) run('tc', 'qdisc', 'add', 'dev', name, 'root', 'netem', 'loss', '100%');
+    },
+    mend: () => {
+      for (const name of ['a0', 'a1']) run('tc', 'qdisc', 'del', 'dev', name, 'root');
+    },
+  },
+} as const;
