@@ -83,6 +83,18 @@ describe('a link group', () => {
     await world.finish();
   });
 
+  it('has finished when everything is released, whoever asks', async () => {
+    const world = new World({ seed: 1 });
+    await connected(world);
+    const { driver, group, contexts } = world.client;
+    group.end(0x00030000, true);
+    let first = false;
+    void driver.finished().then(() => (first = true));
+    await world.time.pass(0.01);
+    await world.run(driver.finished());
+    expect([first, contexts[0]?.pairs.size, contexts[0]?.memory.registered]).toEqual([true, 0, 0]);
+  });
+
   it('whose device its owner has closed resets its connections, and throws nothing', async () => {
     const errors = uncaught();
     const world = new World({ seed: 1 });
