@@ -77,11 +77,11 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     meeting.close();
   });
 
-  it('100 link groups in a row leave nothing behind', async () => {
+  it('50 link groups in a row leave nothing behind', async () => {
     const agent = new KernelAgent();
     await agent.facts();
     const before = { ...resources(), descriptors: descriptors() };
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 50; i++) {
       const peer = await SmcrPeer.open({ size: 16 * KiB });
       const meeting = await Meeting.open(peer, role, {}, agent);
       const one = await meeting.connect();
