@@ -36,12 +36,12 @@ describe('the kernel as server declines our Proposal', () => {
     extension: { ...(proposal.extension as Extension), ...change },
   });
   it.each<[string, string, (proposal: ClcProposal) => ClcProposal]>([
-    ['without a common EID', '0x03030008', withExtension({ ueids: ['ANOTHER'] })],
+    ['without a common EID', '0x03030000', withExtension({ ueids: ['ANOTHER'] })],
     ['for 15 connections', '0x0303000a', withExtension({ maxConns: 15 })],
     ['for no link', '0x0303000b', withExtension({ maxLinks: 0 })],
     [
       'of version 1: its device has no RoCEv1',
-      '0x03030002',
+      '0x03030000',
       ({ extension: _, ...rest }) => ({
         ...rest,
         version: 1,
@@ -126,7 +126,6 @@ describe('the kernel as server declines our Confirm', () => {
 describe('the kernel as client declines our Accept', () => {
   it.each([
     ['through a gateway, to which it has no route', '0x030f0000', first({ direct: false })],
-    ['of a later release', '0x03030009', first({ release: 2 })],
     ['with more connections than it offered', '0x0303000a', first({ maxConns: 15 })],
     ['with more links than it offered', '0x0303000b', first({ maxLinks: 3 })],
     [
@@ -161,6 +160,13 @@ describe('we as server decline', () => {
     const { declined, refused } = await failsAsServer();
     expect(declined).toMatchObject({ by: 'us', diagnosis: code });
     expect(await goesOnOverTcp(refused)).toMatchObject({ reason: PEER_DECLINED, peerDiagnosis: code });
+  });
+
+  it('a Confirm that repeats another release', async () => {
+    ours.tamper = first({ release: 2 });
+    const { declined, refused } = await failsAsServer();
+    expect(declined).toMatchObject({ by: 'us', diagnosis: '0x03030009' });
+    expect(await goesOnOverTcp(refused)).toMatchObject({ reason: PEER_DECLINED, peerDiagnosis: '0x03030009' });
   });
 
   it('with any code there is, which the kernel shows', async () => {

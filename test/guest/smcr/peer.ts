@@ -138,6 +138,7 @@ export class SmcrPeer {
       const stream = this.#join(prepared, accept, socket);
       socket.send(this.tamper(prepared.message));
       socket.release();
+      stream.established = true;
       return stream;
     }
     const agreement = agreedByAccept(accept, this.local);
@@ -149,6 +150,7 @@ export class SmcrPeer {
     socket.send(this.tamper(prepared.message));
     await this.#established(founding, socket);
     socket.release();
+    stream.established = true;
     return stream;
   }
 
@@ -195,6 +197,7 @@ export class SmcrPeer {
       await this.#established(founding, socket);
     }
     socket.release();
+    stream.established = true;
     return stream;
   }
 

@@ -17,6 +17,8 @@ export class Stream {
   /** All NEWS bits there ever were. */
   seen = 0;
   bytesRead = 0;
+  /** The TCP connection is ours, for good or for bad: nothing can be declined any more. */
+  established = false;
   /** Both sides have closed, and it is gone from its group. */
   readonly removed: Promise<void>;
   #state = 0;
@@ -49,7 +51,7 @@ export class Stream {
 
   onRemoved(): void {
     this.#remove();
-    this.tcp.end();
+    if (this.established) this.tcp.end();
     this.onNews(0);
   }
 
