@@ -57,6 +57,29 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     meeting.close();
   });
 
+  it('two links are agreed and there is one device: a second link is rejected, and the link group goes on', async () => {
+    const peer = await SmcrPeer.open({ size: 16 * KiB, maxLinks: 2 });
+    const addLinks: Buffer[] = [];
+    peer.onDriver = ({ group }) => {
+      const receive = group.receivedLlc.bind(group);
+      group.receivedLlc = (link, bytes, now) => {
+        if (bytes[0] === 0x22) addLinks.push(Buffer.from(bytes));
+        receive(link, bytes, now);
+      };
+    };
+    const meeting = await Meeting.open(peer, role);
+    const one = await meeting.connect();
+    // As server we get the reject: 44 bytes, the flags of an answer that rejects. As client we get what we reject.
+    await expect.poll(() => addLinks.map((bytes) => (bytes[3] as number) & 0xc0)).toEqual([role === 'server' ? 0xc0 : 0]);
+    if (role === 'server') expect(addLinks[0]).toHaveLength(44);
+    const bytes = 100 * KiB;
+    await Promise.all([one.stream.exchange(bytes, 1, 2), one.agent.do('exchange', { name: one.name, bytes, seed: 2, theirs: 1 })]);
+    expect(peer.ended).toEqual([]);
+    await closeBoth(one);
+    meeting.close();
+    await peer.close();
+  });
+
   it('1,000 connections in a row leave nothing behind', async () => {
     const meeting = await Meeting.open(ours, role);
     const again = async (count: number): Promise<void> => {
