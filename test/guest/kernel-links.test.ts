@@ -69,7 +69,10 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
       fail();
       try {
         await both;
-        expect(await kernelLinks(agent)).toEqual(['rxb1']);
+        // Where nothing tells it that the path is dead, the kernel may be trying to have a second link again.
+        if (told) expect(await kernelLinks(agent)).toEqual(['rxb1']);
+        else expect(await kernelLinks(agent)).toContain('rxb1');
+        expect(stream.member.link.own?.gid).toEqual(ours.paths[1]?.gid.gid);
       } finally {
         mend();
       }
