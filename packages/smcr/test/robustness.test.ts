@@ -87,6 +87,9 @@ describe('a link group', () => {
   it('has finished when everything is released, whoever asks', async () => {
     const world = new World({ seed: 1 });
     await connected(world);
+    // Two RMBs and three send buffers: two that released them in turns would not be done at the same time.
+    await world.connect();
+    await world.connect();
     const { driver, group, contexts } = world.client;
     group.end(0x00030000, true);
     for (const context of contexts) context.controlTime = 5;
