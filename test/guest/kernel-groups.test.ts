@@ -72,11 +72,7 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     const one = await meeting.connect();
     // As server we get the reject: 44 bytes, the flags of an answer that rejects. As client we get what we reject.
     await expect.poll(() => addLinks.map((bytes) => (bytes[3] as number) & 0xc0)).toEqual([role === 'server' ? 0xc0 : 0]);
-    if (role === 'server') {
-      // The length it tells is that of the request, with a reason over it.
-      expect(addLinks[0]).toHaveLength(44);
-      expect(addLinks[0]?.readUInt16LE(1)).toBe(0x100 + 72 + 16);
-    }
+    if (role === 'server') expect(addLinks[0]).toHaveLength(44);
     const bytes = 100 * KiB;
     await Promise.all([one.stream.exchange(bytes, 1, 2), one.agent.do('exchange', { name: one.name, bytes, seed: 2, theirs: 1 })]);
     expect(peer.ended).toEqual([]);

@@ -2,7 +2,6 @@
 
 import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { Link } from '../src/group/index.js';
 import { STATUS } from '../src/verbs-provider.js';
 import { payload } from '../../../test/support/random.js';
 import { type SimulatedEnd, World } from './simulated/peers.js';
@@ -28,24 +27,6 @@ function uncaught(): unknown[] {
 }
 
 describe('a link group', () => {
-  it('lives on when Linux rejects a second link: 44 bytes with a length that is longer', async () => {
-    const world = new World({ seed: 1 }, { devices: 1, maxLinks: 2 });
-    const [a, b] = await connected(world);
-    const reject = Buffer.alloc(44);
-    reject.writeUInt8(0x22, 0);
-    reject.writeUInt16LE(344, 1);
-    reject.writeUInt8(0xc0, 3);
-    world.client.driver.send(world.client.group.links[0] as Link, reject);
-    await world.time.pass(5000);
-    expect(world.peers.map((peer) => [peer.ended, peer.activeLinks()])).toEqual([
-      [undefined, 1],
-      [undefined, 1],
-    ]);
-    a.write(payload(1, 100));
-    await world.time.pass(100);
-    expect(b.read().equals(payload(1, 100))).toBe(true);
-  });
-
   it('is taken down without waiting for receives that were posted when the queue pair was in ERROR already', async () => {
     const world = new World({ seed: 1 });
     const [a] = await connected(world);
