@@ -42,10 +42,10 @@ describe.each([1, 2])('two peers of ours with %i links', (maxLinks) => {
 
   it.each(Object.entries(FAILURES))('%s in the middle of a transfer', async (_name, { fail, mend }) => {
     const [mine, theirs] = await connected();
-    const bytes = 16 * MiB;
+    const bytes = 8 * MiB;
     const ends = [mine.exchange(bytes, 1, 2), theirs.exchange(bytes, 2, 1)];
     for (const end of ends) end.catch(() => {});
-    await mine.until(() => mine.bytesRead > 2 * MiB);
+    await mine.until(() => mine.bytesRead > MiB);
     fail();
     onTestFinished(mend);
     const codes = (await Promise.allSettled(ends)).map((end) =>

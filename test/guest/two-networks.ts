@@ -63,14 +63,23 @@ export function removeNetworks(): void {
   for (const name of ['a0', 'b0']) run('ip', 'link', 'del', name);
 }
 
-/** How a network can fail, and be mended: its interface here or at the other end goes down, or packets get lost without a word. */
+/**
+ * How a network can fail, and be mended: its interface here or at the other end goes down, or packets get lost without a word. Only in
+ * the first two cases the devices tell of it, and of its return.
+ */
 export const FAILURES = {
-  'our interface goes down': { fail: () => run('ip', 'link', 'set', 'a0', 'down'), mend: () => run('ip', 'link', 'set', 'a0', 'up') },
+  'our interface goes down': {
+    told: true,
+    fail: () => run('ip', 'link', 'set', 'a0', 'down'),
+    mend: () => run('ip', 'link', 'set', 'a0', 'up'),
+  },
   "the kernel's interface goes down": {
+    told: true,
     fail: () => run('ip', 'link', 'set', 'a1', 'down'),
     mend: () => run('ip', 'link', 'set', 'a1', 'up'),
   },
   'every packet gets lost': {
+    told: false,
     fail: () => {
       for (const name of ['a0', 'a1']) run('tc', 'qdisc', 'add', 'dev', name, 'root', 'netem', 'loss', '100%');
     },

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 int socket(int domain, int type, int protocol) {

@@ -138,6 +138,7 @@ export class SmcrPeer {
       const stream = this.#join(prepared, accept, socket);
       socket.send(this.tamper(prepared.message));
       socket.release();
+      stream.establish();
       return stream;
     }
     const agreement = agreedByAccept(accept, this.local);
@@ -149,6 +150,7 @@ export class SmcrPeer {
     socket.send(this.tamper(prepared.message));
     await this.#established(founding, socket);
     socket.release();
+    stream.establish();
     return stream;
   }
 
@@ -167,6 +169,8 @@ export class SmcrPeer {
 
   async serve(socket: ClcSocket): Promise<Stream> {
     const proposal = await socket.next();
+    // A kernel that finds no way by itself declines instead of proposing.
+    if (proposal.type === 'decline') throw new Declined('peer', proposal.diagnosis, socket);
     if (proposal.type !== 'proposal') throw new Error(`${proposal.type} instead of a Proposal`);
     const agreement = choose(proposal, this.local);
     if (typeof agreement === 'number') throw this.#decline(socket, agreement);
@@ -195,6 +199,7 @@ export class SmcrPeer {
       await this.#established(founding, socket);
     }
     socket.release();
+    stream.establish();
     return stream;
   }
 

@@ -19,6 +19,7 @@ export class Stream {
   bytesRead = 0;
   /** Both sides have closed, and it is gone from its group. */
   readonly removed: Promise<void>;
+  #established = false;
   #state = 0;
   #remove!: () => void;
   readonly #waiting = new Set<() => void>();
@@ -30,7 +31,6 @@ export class Stream {
     this.#rx = rx;
     this.tcp = tcp;
     this.removed = new Promise((resolve) => (this.#remove = resolve));
-    tcp.once('close', () => driver.suspect(member));
   }
 
   /** Names of its state are those of smcss(8). */
@@ -42,6 +42,15 @@ export class Stream {
     return (this.#rx.state() & CONN_STATE.abnormal) !== 0;
   }
 
+  /** Nothing is declined any more: the TCP connection is only watched from now on. Its end makes the peer suspect. */
+  establish(): void {
+    this.#established = true;
+    const ended = (): void => {
+      if (this.driver.group.members.get(this.member.connection.token) === this.member) this.driver.suspect(this.member);
+    };
+    this.tcp.once('end', ended).once('close', ended).resume();
+  }
+
   onNews(bits: number): void {
     this.seen |= bits;
     for (const wake of [...this.#waiting]) wake();
@@ -49,7 +58,7 @@ export class Stream {
 
   onRemoved(): void {
     this.#remove();
-    this.tcp.end();
+    if (this.#established) this.tcp.end();
     this.onNews(0);
   }
 

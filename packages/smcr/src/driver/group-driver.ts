@@ -114,8 +114,14 @@ export class GroupDriver implements LinkGroupPort {
     link.suspect(this.now);
   }
 
-  /** Resolved when every link is down and everything is released. The group has ended. */
-  async finished(): Promise<void> {
+  /** Resolved when every link is down and everything is released. The group has ended. However often it is called. */
+  finished(): Promise<void> {
+    this.#finished ??= this.#finish();
+    return this.#finished;
+  }
+  #finished: Promise<void> | undefined;
+
+  async #finish(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
     await this.#memory.release();
     for (const device of this.#open.splice(0)) await device.close().catch(ignore);

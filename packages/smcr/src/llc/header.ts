@@ -7,9 +7,7 @@
 //   +3  1  flags, 0x80 response                +3  1  flags, 0x80 response
 //
 // The byte order of a version 2 message follows from its length, which has only one sensible reading; the number of rkeys in
-// ADD LINK is in the same order. Messages are sent in the order of this machine, as Linux does. Linux rejects an ADD LINK with the first
-// 44 bytes of the request, whose length it leaves and overlays with a reason: so a length that is too long says nothing, and a message
-// is as long as what arrived.
+// ADD LINK is in the same order. Messages are sent in the order of this machine, as Linux does.
 
 import { endianness } from 'node:os';
 import { type LlcReader, LlcWriter, malformed, mustBeWithin } from './bytes.js';
@@ -65,8 +63,8 @@ export function readHeader(fields: LlcReader): LlcHeader {
     const length = fields.uint16(1, little);
     return length >= LLC_LENGTH && length <= fields.length;
   };
-  if (fields.uint(1, 2) === 0) throw malformed('length 0', 1);
-  const littleEndian = fits(LITTLE_ENDIAN) || !fits(!LITTLE_ENDIAN) ? LITTLE_ENDIAN : !LITTLE_ENDIAN;
+  const littleEndian = fits(LITTLE_ENDIAN) ? LITTLE_ENDIAN : !LITTLE_ENDIAN;
+  if (!fits(littleEndian)) throw malformed(`length ${fields.uint16(1, LITTLE_ENDIAN)} of ${fields.length} bytes`, 1);
   return { type: code - V2, version: 2, littleEndian, ...common };
 }
 

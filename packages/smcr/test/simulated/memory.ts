@@ -20,8 +20,11 @@ export class HostMemory {
   #nextKey: number;
   #nextAddress: bigint;
   registered = 0;
+  /** How long it takes to deregister. */
+  readonly #wait: () => Promise<void>;
 
-  constructor(start: number) {
+  constructor(start: number, wait: () => Promise<void>) {
+    this.#wait = wait;
     this.#nextKey = start * 0x1000 + 0x11;
     // In the middle of the first region, the send slots of a link, the lower half of an address is used up.
     this.#nextAddress = 0x7f00_ffff_fe00n + BigInt(start) * 0x1_0000_0000n;
@@ -52,6 +55,7 @@ export class HostMemory {
       address,
       release: async () => {
         if (!this.#registrations.delete(key)) throw systemError('EBADF', 'ibv_dereg_mr');
+        await this.#wait();
         this.registered--;
       },
     };

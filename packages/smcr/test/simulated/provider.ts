@@ -135,10 +135,10 @@ let nextNumber = 0x11;
 /** A host with so many devices of one port each. */
 export class SimulatedProvider implements VerbsProvider {
   readonly name = 'simulated';
-  readonly contexts: SimulatedContext[];
+  readonly contexts: readonly SimulatedContext[];
 
   constructor(fabric: Fabric, host: number, devices: number) {
-    const memory = new HostMemory(host);
+    const memory = new HostMemory(host, () => fabric.time.promise(this.contexts[0]?.controlTime ?? 0));
     this.contexts = Array.from({ length: devices }, (_, i) => {
       const device: VerbsDevice = { name: `sim${i}`, nodeGuid: `${host}`.padStart(16, '0'), open: async () => context };
       const context: SimulatedContext = new SimulatedContext(device, fabric, memory, gidOf(host, i));
