@@ -106,9 +106,14 @@ export class RingStream implements ChannelSink, SenderOwner {
     this.onNews();
   }
 
-  /** The TCP connection ended (`reset`: by RST). Final inside a host: what is in the ring is all there will be. */
+  /**
+   * The TCP connection ended (`reset`: by RST). Final inside a host: what is in the ring is all there will be. Between hosts the
+   * transport finds out whether the peer is still there, and says so by {@link onPeerLost}.
+   */
   onGuardClosed(reset: boolean): void {
     if (this.#closed) return;
+    const { suspect } = this.channel;
+    if (suspect !== undefined && !this.#final) return suspect();
     if (reset) this.#reset = true;
     this.#final = true;
     clearTimeout(this.#verdict);
