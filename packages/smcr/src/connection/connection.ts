@@ -64,6 +64,9 @@ export class SmcrConnection {
   readonly send: SendHalf;
   readonly receiving: ReceiveHalf;
   readonly closing = new CloseStates();
+  /** CDC messages and RDMA WRITEs transmitted. */
+  messages = 0;
+  writes = 0;
 
   readonly #tx: Int32Array;
   readonly #rx: Int32Array;
@@ -159,6 +162,7 @@ export class SmcrConnection {
 
   /** What goes out next; {@link pending} was true. It counts as posted: exactly one of completed, lost, failover follows. */
   transmit(out: Transmission): void {
+    this.messages++;
     out.writeCount = 0;
     const { message } = out;
     message.token = this.peerToken;
@@ -182,6 +186,7 @@ export class SmcrConnection {
     message.consumerWrap = this.receiving.cursor.wrap;
     message.consumerOffset = this.receiving.cursor.offset;
     message.state = this.closing.sent;
+    this.writes += out.writeCount;
   }
 
   /** The oldest message transmitted has been acknowledged by the peer's adapter. Returns {@link NEWS} bits. */

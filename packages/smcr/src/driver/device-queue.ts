@@ -33,7 +33,7 @@ export class DeviceQueue {
     this.queue = queue;
   }
 
-  /** `onEvent` handles everything that completed, by {@link poll}. */
+  /** `onEvent`: the completion channel woke the loop, and the queue is not armed; {@link rest} arms it. */
   static async open(
     context: VerbsContext,
     pd: ProtectionDomain,
@@ -42,23 +42,26 @@ export class DeviceQueue {
   ): Promise<DeviceQueue> {
     const queue = await context.createCompletionQueue(entries);
     const device = new DeviceQueue(pd, queue);
-    queue.onEvent = () => {
-      onEvent(device);
-      queue.arm(false);
-      // What completed before it was armed has no event of its own.
-      onEvent(device);
-    };
+    queue.onEvent = () => onEvent(device);
     queue.arm(false);
     return device;
   }
 
-  /** Hands out completions until there are none. `handle` gets the record and where it starts; it may call this again. */
-  poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): void {
-    for (;;) {
+  /** Asks for an event at the next completion. What completed before has none: {@link poll} again. */
+  rest(): void {
+    this.queue.arm(false);
+  }
+
+  /**
+   * Hands out completions until there are none; returns how many. `handle` gets the record and where it starts; it may call this
+   * again.
+   */
+  poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): number {
+    for (let handled = 0; ; handled++) {
       if (this.#next === this.#count) {
         this.#next = 0;
         this.#count = this.queue.poll(this.#completions);
-        if (this.#count === 0) return;
+        if (this.#count === 0) return handled;
       }
       const at = this.#next++ * COMPLETION.words;
       const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);

@@ -1,6 +1,7 @@
 // group-driver.ts - does the I/O of one link group over RDMA verbs: the LinkGroupPort that is not simulated.
 //
-// Completions are handled when the completion channel has an event, all of them, before the queue is armed again. Work on one link
+// Completions are handled when the completion channel has an event, all of them, before the queue is armed again; or, while the owner
+// polls (`awake`), whenever it looks. Work on one link
 // waits for the control verbs of that link, which take place on the provider's own thread; data goes on meanwhile.
 
 import { emptyCdc, CDC_TYPE, readCdc } from '../cdc/index.js';
@@ -25,7 +26,10 @@ import { receiveSlot } from './link-queue.js';
 import type { SharedMemory } from './shared-memory.js';
 
 /** What the owner of the group hears of: see LinkGroupPort. */
-export type GroupEvents = Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'>;
+export interface GroupEvents extends Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'> {
+  /** The completion channel woke the loop, and what completed has been handled. The owner may say that it polls from now on. */
+  woken?(): void;
+}
 
 export interface GroupDriverOptions extends Omit<LinkGroupOptions, 'port'> {
   /** Ways out of this host, best first; at least one. */
@@ -56,6 +60,11 @@ export class GroupDriver implements LinkGroupPort {
   readonly #bindings = new Bindings(this.#memory);
   /** Connections with something to send and no slot, by link. */
   readonly #waiting = new Map<Link, Set<Member>>();
+  /** Why a verb failed, the last time one did. */
+  lastError: Error | undefined;
+  /** Times the completion channel woke the loop. */
+  wakeUps = 0;
+  #awake = false;
   readonly #failed = new Set<Link>();
   readonly #out = new Transmission();
   /** One per level: handling a message may need those of other links first. */
@@ -100,6 +109,32 @@ export class GroupDriver implements LinkGroupPort {
     this.#memory.bind(member, buffer);
   }
 
+  /** The owner polls by {@link look}, and the completion channel is silent, until {@link sleep}. */
+  stayAwake(): void {
+    this.#awake = true;
+  }
+
+  /** Handles what has completed; returns how many completions there were. */
+  look(): number {
+    let handled = 0;
+    for (const device of this.#open) handled += this.#poll(device);
+    return handled;
+  }
+
+  /** The owner polls no more: the completion channel wakes it. */
+  sleep(): void {
+    this.#awake = false;
+    for (const device of [...this.#open]) this.#rest(device);
+  }
+
+  /** Memory of a connection, looked at by its owner: it stays until the function returned is called, whatever becomes of the group. */
+  useMemory(rmb: Rmb, buffer: SharedMemory): () => void {
+    const uses = [this.#memory.use(rmb), buffer.use()];
+    return () => {
+      for (const end of uses) end();
+    };
+  }
+
   /** A device told something by itself: what it means for the links of this group. Whoever opened the device passes it on. */
   deviceEvent(context: VerbsContext, event: AsyncEvent): void {
     for (const [link, { queue, closing }] of [...this.#entries]) {
@@ -121,8 +156,8 @@ export class GroupDriver implements LinkGroupPort {
   /** Resolved when every link is down and everything is released. The group has ended. */
   async finished(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
-    await this.#memory.release();
     for (const { queue } of this.#open.splice(0)) await queue.destroy().catch(ignore);
+    await this.#memory.release();
   }
 
   // LinkGroupPort: links.
@@ -178,7 +213,12 @@ export class GroupDriver implements LinkGroupPort {
       }
       if (!rmb.deleted) this.group.rmbRegistered(rmb, rkeys, this.now);
     };
-    this.#track(register().catch(() => this.group.rmbRegistered(rmb, undefined, this.now)));
+    this.#track(
+      register().catch((error: unknown) => {
+        this.lastError = error as Error;
+        this.group.rmbRegistered(rmb, undefined, this.now);
+      }),
+    );
   }
 
   releaseRmb(rmb: Rmb): void {
@@ -250,6 +290,8 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   #tick(): void {
+    // What has come in time counts, also when the loop was busy: first completions, then time-outs.
+    this.look();
     this.group.tick(this.now);
     if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -262,7 +304,12 @@ export class GroupDriver implements LinkGroupPort {
 
   /** Runs steps of a link; what fails is the link's failure. */
   #try(link: Link, steps: () => Promise<void>): void {
-    this.#track(steps().catch(() => this.group.linkFailed(link, this.now)));
+    this.#track(
+      steps().catch((error: unknown) => {
+        this.lastError = error as Error;
+        this.group.linkFailed(link, this.now);
+      }),
+    );
   }
 
   #track(work: Promise<void>): void {
@@ -273,7 +320,7 @@ export class GroupDriver implements LinkGroupPort {
   #device({ context, pd }: LinkPath): Promise<DeviceQueue> {
     const known = this.#devices.get(context);
     if (known !== undefined) return known;
-    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#poll(device));
+    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#woken(device));
     made.then(
       (device) => this.#open.push(device),
       () => this.#devices.delete(context),
@@ -282,9 +329,31 @@ export class GroupDriver implements LinkGroupPort {
     return made;
   }
 
-  #poll(device: DeviceQueue): void {
+  #woken(device: DeviceQueue): void {
+    this.wakeUps++;
+    this.#poll(device);
+    this.#events.woken?.();
+    if (!this.#awake) this.#rest(device);
+  }
+
+  #rest(device: DeviceQueue): void {
+    try {
+      device.rest();
+    } catch (error) {
+      return this.#broken(device, error);
+    }
+    this.#poll(device);
+  }
+
+  /** Returns how many completions were handled. */
+  #poll(device: DeviceQueue): number {
     this.#handling++;
-    device.poll(this.#onCompletion);
+    let handled = 0;
+    try {
+      handled = device.poll(this.#onCompletion);
+    } catch (error) {
+      this.#broken(device, error);
+    }
     for (const { link, queue, closing } of device.entries.values()) {
       if (closing) continue;
       queue.postReceives();
@@ -292,6 +361,13 @@ export class GroupDriver implements LinkGroupPort {
     }
     this.#handling--;
     this.#tellFailed();
+    return handled;
+  }
+
+  /** The queue cannot be polled or armed: the device is gone. */
+  #broken(device: DeviceQueue, error: unknown): void {
+    this.lastError = error as Error;
+    for (const { link, closing } of device.entries.values()) if (!closing) this.#fail(link);
   }
 
   /** A link is of no use any more. The group hears of it when everything that completed has been handled, never within a call of its own. */

@@ -45,6 +45,11 @@ export class GroupMemory {
     return bytes.subarray((index - 1) * rmb.elementSize, index * rmb.elementSize);
   }
 
+  /** The elements of this RMB are looked at, see {@link SharedMemory.use}. */
+  use(rmb: Rmb): () => void {
+    return (this.#rmbs.get(rmb) as SharedMemory).use();
+  }
+
   releaseRmb(rmb: Rmb): void {
     const memory = this.#rmbs.get(rmb);
     this.#rmbs.delete(rmb);
@@ -80,9 +85,10 @@ export class GroupMemory {
 
   /** All of it; the queue pairs are gone. */
   async release(): Promise<void> {
-    for (const memory of [...this.#rmbs.values(), ...this.#buffers]) await memory.release().catch(ignore);
+    const all = [...this.#rmbs.values(), ...this.#buffers];
     this.#rmbs.clear();
     this.#buffers.clear();
+    await Promise.all(all.map((memory) => memory.release().catch(ignore)));
   }
 
   /** Also on devices that came while it was allocated. */

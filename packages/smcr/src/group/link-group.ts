@@ -8,6 +8,7 @@ import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, LLC_LENGTH, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
+import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
 import { HeldMessages } from './held-messages.js';
@@ -66,6 +67,7 @@ export class LinkGroup {
   lastConfirmed: Rtoken | undefined;
 
   readonly #held = new HeldMessages();
+  readonly #early = new EarlyMessages();
   #expectation: Expectation | undefined;
   /** Steps of links that the port is asked for: what happens then. */
   readonly #steps = new Map<Link, (done: boolean) => void>();
@@ -125,6 +127,23 @@ export class LinkGroup {
     return this.#nextToken;
   }
 
+  /** An Accept tells the peer of this token: its messages may come before its Confirm. */
+  announce(token: number): void {
+    this.#early.expect(token);
+  }
+
+  /** The connection of an announced token comes to nothing. */
+  forget(token: number): void {
+    this.#early.take(token);
+  }
+
+  /** The connection can send and receive from now on: it takes what has come for it before. */
+  welcome(member: Member, now: number): void {
+    this.now = now;
+    const message = this.#early.take(member.connection.token);
+    if (message !== undefined) this.tell(member, member.connection.receive(message));
+  }
+
   /** The peer's RMB of a connection as its Accept or Confirm names it. Undefined when there are too many. */
   rtoken(link: Link, rkey: number, address: bigint): Rtoken | undefined {
     return this.rtokens.add(link, rkey, address);
@@ -174,7 +193,7 @@ export class LinkGroup {
     this.now = now;
     link.heard(now);
     const member = this.members.get(message.token);
-    if (member === undefined) return;
+    if (member === undefined) return this.#early.keep(message);
     const { connection } = member;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);
