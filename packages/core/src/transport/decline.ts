@@ -93,6 +93,11 @@ export const REASONS = {
     text: 'the listener did not offer SMC in time',
     hint: 'a plain listener shares the port, or the server is stopped; see discoveryWait',
   },
+  'no-gid': {
+    code: 0x0a150000,
+    text: 'no RDMA port has a GID for the address of the connection',
+    hint: 'connect by an address that the network interface of the RDMA device has (rdma link; ip addr)',
+  },
   'unknown-peer': {
     code: 0x0a140000,
     text: 'it cannot be known whether the peer speaks SMC',

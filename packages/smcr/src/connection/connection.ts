@@ -214,7 +214,9 @@ export class SmcrConnection {
     this.#validate = this.#due = false;
     if (this.closing.state === 'closed') return 0;
     this.closing.step('lost');
-    return this.#reset();
+    // A peer that has closed in order has said all it had to say, and it is here.
+    const { received } = this.closing;
+    return (received & CDC_STATE.closed) !== 0 && (received & CDC_STATE.abnormal) === 0 ? NEWS.state : this.#reset();
   }
 
   /** The byte last put into the tx ring is urgent. Call it before that byte is transmitted. */

@@ -127,6 +127,11 @@ export class GroupDriver implements LinkGroupPort {
     for (const device of [...this.#open]) this.#rest(device);
   }
 
+  /** Nothing that was sent is underway. */
+  get isIdle(): boolean {
+    return [...this.#entries.values()].every(({ queue }) => queue.isIdle);
+  }
+
   /** Memory of a connection, looked at by its owner: it stays until the function returned is called, whatever becomes of the group. */
   useMemory(rmb: Rmb, buffer: SharedMemory): () => void {
     const uses = [this.#memory.use(rmb), buffer.use()];

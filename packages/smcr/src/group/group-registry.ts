@@ -28,10 +28,10 @@ export class GroupRegistry {
   }
 
   /** Server: the group for a Proposal from this peer and GID, or undefined: first contact. */
-  forProposal(peerId: Uint8Array, gid: Uint8Array): LinkGroup | undefined {
+  forProposal(peerId: Uint8Array, gid: Uint8Array, fits: (group: LinkGroup) => boolean = () => true): LinkGroup | undefined {
     for (const group of this.#groups) {
       if (group.role !== 'server' || !group.hasRoom || !same(group.peerId, peerId)) continue;
-      if (group.links.some(({ peer }) => peer !== undefined && same(peer.gid, gid))) return group;
+      if (group.links.some(({ peer }) => peer !== undefined && same(peer.gid, gid)) && fits(group)) return group;
     }
     return undefined;
   }

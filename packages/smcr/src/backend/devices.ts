@@ -1,0 +1,138 @@
+// devices.ts - the RDMA devices of this loop, opened when first needed, and which of their ports and GIDs a TCP connection uses.
+//
+// As Linux: the RoCEv2 GID that is the connection's own address, IPv4-mapped; else one of the interface that has the address. What was
+// found is kept until a device says that it has changed, or nothing fits.
+
+import { type Decline, decline } from '@smcjs/core/backend';
+import type { AsyncEvent, GidType, VerbsContext, VerbsGid, VerbsPort, VerbsProvider } from '../verbs-provider.js';
+import { addressOfGid, gidOfAddress, interfacesOf, sameGid } from './subnet.js';
+
+/** One way out of this host. */
+export interface Way {
+  readonly context: VerbsContext;
+  readonly port: VerbsPort;
+  readonly gid: VerbsGid;
+}
+
+/** What did not fit is not looked for again within this time, milliseconds. */
+const LOOK_AGAIN = 1000;
+
+interface Device {
+  readonly name: string;
+  readonly context: VerbsContext;
+  ports: readonly VerbsPort[] | undefined;
+}
+
+export class Devices {
+  readonly #provider: VerbsProvider;
+  readonly #onEvent: (context: VerbsContext, event: AsyncEvent) => void;
+  #devices: Device[] = [];
+  #looking: Promise<void> | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #error: Error | undefined;
+
+  constructor(provider: VerbsProvider, onEvent: (context: VerbsContext, event: AsyncEvent) => void) {
+    this.#provider = provider;
+    this.#onEvent = onEvent;
+  }
+
+  /** Ways out for a connection with this address of ours, best first, over different devices; or why there is none. */
+  async ways(address: string, type: GidType = 'rocev2'): Promise<readonly Way[] | Decline> {
+    if (this.#devices.some(({ ports }) => ports === undefined) || this.#devices.length === 0) await this.#look();
+    let ways = this.#waysNow(address, type);
+    if (ways.length === 0 && performance.now() > this.#lookedAt + LOOK_AGAIN) {
+      for (const device of this.#devices) device.ports = undefined;
+      await this.#look();
+      ways = this.#waysNow(address, type);
+    }
+    return ways.length > 0 ? ways : this.#lacking(address, type);
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#open().finally(() => {
+      this.#looking = undefined;
+      this.#lookedAt = performance.now();
+    });
+    return this.#looking;
+  }
+
+  async #open(): Promise<void> {
+    this.#error = undefined;
+    try {
+      for (const found of await this.#provider.devices()) {
+        if (this.#devices.some(({ name }) => name === found.name)) continue;
+        const context = await found.open();
+        const device: Device = { name: found.name, context, ports: undefined };
+        context.onAsyncEvent = (event) => this.#changed(device, event);
+        this.#devices.push(device);
+      }
+    } catch (error) {
+      this.#error = error as Error;
+    }
+    for (const device of [...this.#devices]) {
+      if (device.ports !== undefined) continue;
+      try {
+        const numbers = Array.from({ length: device.context.portCount }, (_, i) => i + 1);
+        device.ports = await Promise.all(numbers.map((number) => device.context.queryPort(number)));
+      } catch (error) {
+        this.#error = error as Error;
+        this.#drop(device);
+      }
+    }
+  }
+
+  #changed(device: Device, event: AsyncEvent): void {
+    this.#onEvent(device.context, event);
+    if (event.type === 'device-fatal') this.#drop(device);
+    else if ('port' in event) device.ports = undefined;
+  }
+
+  /** It is gone. What still uses it hears of that by itself; a device of the same name that comes back is another one. */
+  #drop(device: Device): void {
+    this.#devices = this.#devices.filter((other) => other !== device);
+  }
+
+  #waysNow(address: string, type: GidType): Way[] {
+    const own = gidOfAddress(address);
+    if (own === undefined) return [];
+    const { family } = addressOfGid(own);
+    const all = this.#devices.flatMap(({ context, ports }) =>
+      (ports ?? [])
+        .filter(({ state, linkLayer }) => state === 'active' && linkLayer === 'ethernet')
+        .flatMap((port) => port.gids.filter((gid) => gid.type === type).map((gid) => ({ context, port, gid }))),
+    );
+    const names = interfacesOf(address);
+    const fitting = ({ gid }: Way) =>
+      (type === 'rocev1' || addressOfGid(gid.gid).family === family) && names.includes(gid.networkInterface ?? '');
+    const first = all.find(({ gid }) => sameGid(gid.gid, own) && gid.type === type) ?? all.find(fitting);
+    if (first === undefined) return [];
+    const ways = [first];
+    // A further link crosses another device.
+    for (const way of all) {
+      if (ways.every(({ context }) => context !== way.context) && addressOfGid(way.gid.gid).family === family) ways.push(way);
+    }
+    return ways;
+  }
+
+  #lacking(address: string, type: GidType): Decline {
+    if (this.#devices.length === 0) {
+      return decline(
+        'smcr',
+        'local',
+        'no-device',
+        this.#error === undefined ? 'there is no RDMA device' : `no device can be opened: ${this.#error.message}`,
+      );
+    }
+    const ports = this.#devices.flatMap(({ name, ports: known }) =>
+      (known ?? []).map((port) => ({ name: `${name}/${port.number}`, port })),
+    );
+    if (!ports.some(({ port }) => port.state === 'active')) {
+      return decline('smcr', 'local', 'no-active-port', ports.map(({ name, port }) => `${name} is ${port.state}`).join(', '));
+    }
+    const known = ports.flatMap(({ name, port }) =>
+      port.gids.filter((gid) => gid.type === type).map(({ gid }) => `${name} ${addressOfGid(gid).address}`),
+    );
+    const there = known.length === 0 ? 'none at all' : known.slice(0, 8).join(', ');
+    return decline('smcr', 'local', 'no-gid', `no active port has a GID (${type}) for ${address}; there are: ${there}`);
+  }
+}

@@ -1,0 +1,69 @@
+// sockets.ts - sockets of this library over simulated RDMA devices: both ends in this process, addresses of the loopback interface.
+
+import type { AddressInfo } from 'node:net';
+import net from 'node:net';
+import { connect, createServer, type Socket, type SmcOptions } from '@smcjs/core';
+import { useBackend } from '@smcjs/core/backend';
+import { onTestFinished } from 'vitest';
+import { SmcrBackend } from '../../src/smcr.js';
+import type { VerbsDevice } from '../../src/verbs-provider.js';
+import { Fabric } from './fabric.js';
+import { HostMemory } from './memory.js';
+import { SimulatedContext } from './provider.js';
+import { RealTime } from './real-time.js';
+
+const LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
+
+/** The RDMA of this process, and what its device has in use. */
+export class LocalRdma {
+  readonly fabric = new Fabric(new RealTime(), { seed: 1, latency: [0.001, 0.002] });
+  readonly context: SimulatedContext;
+  readonly backend: SmcrBackend;
+
+  constructor() {
+    const device: VerbsDevice = { name: 'sim0', nodeGuid: '0'.repeat(16), open: async () => this.context };
+    this.context = new SimulatedContext(device, this.fabric, new HostMemory(1), LOOPBACK);
+    const provider = { name: 'simulated', probe: () => undefined, devices: async () => [device] };
+    this.backend = new SmcrBackend(provider, () => undefined);
+    useBackend(this.backend);
+  }
+}
+
+export const INLINE = { transports: ['smcr', 'tcp'], discovery: 'inline' } as const satisfies SmcOptions;
+
+export interface PairOptions {
+  readonly client?: SmcOptions & net.SocketConstructorOpts;
+  readonly server?: SmcOptions & net.ServerOpts;
+}
+
+export async function listen(options: SmcOptions & net.ServerOpts = {}): Promise<{ server: net.Server; port: number }> {
+  const server = createServer({ ...INLINE, ...options });
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** Two connected sockets, whatever the transport. */
+export async function pair(options: PairOptions = {}, at?: { server: net.Server; port: number }): Promise<[client: Socket, accepted: Socket]> {
+  const { server, port } = at ?? (await listen(options.server));
+  const accepting = new Promise<Socket>((resolve) => server.once('connection', (socket) => resolve(socket as Socket)));
+  const client = connect({ ...INLINE, port, host: '127.0.0.1', ...options.client } as never);
+  onTestFinished(() => void client.destroy());
+  await new Promise<void>((resolve, reject) => client.once('connect', resolve).once('error', reject));
+  client.removeAllListeners('error');
+  const accepted = await accepting;
+  onTestFinished(() => void accepted.destroy());
+  return [client, accepted];
+}
+
+/** Resolves when the condition holds. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise<void>((resolve) => void setTimeout(resolve, 1));
+}
+
+/** Everything a stream brings until its end. (Async iteration would destroy a socket that still sends.) */
+export function collect(socket: net.Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return new Promise((resolve, reject) => socket.once('end', () => resolve(Buffer.concat(chunks))).once('error', reject));
+}
