@@ -18,7 +18,7 @@ export function ours(transport: TransportName, options: SmcOptions): Side {
 }
 
 /** Both sides may use this transport alone, and nothing else is good enough. */
-export function only(transport: TransportName): TransportCase {
-  const side = ours(transport, { transports: [transport], ...(transport === 'tcp' ? {} : { fallback: 'error' as const }) });
+export function only(transport: TransportName, more: SmcOptions = {}): TransportCase {
+  const side = ours(transport, { transports: [transport], ...(transport === 'tcp' ? {} : { fallback: 'error' as const }), ...more });
   return { name: transport, client: side, server: side, capacity: transport === 'tcp' ? KERNEL : RING };
 }

@@ -44,6 +44,8 @@ export class SimulatedContext implements VerbsContext {
   controlTime = 0.05;
   /** Control verbs fail from now on: the device is gone. */
   broken = false;
+  /** No queue pair is made. */
+  refusesPairs = false;
   /** Milliseconds from an execution to its completion, at most. */
   completionDelay = 0;
   readonly #gid: Uint8Array;
@@ -117,6 +119,7 @@ class SimulatedDomain implements ProtectionDomain {
 
   async createQueuePair(options: QueuePairOptions): Promise<QueuePair> {
     await this.#context.control();
+    if (this.#context.refusesPairs) throw systemError('ENOMEM', 'ibv_create_qp');
     const pair = new SimulatedPair(this.#context, this, options, nextNumber++);
     this.#context.pairs.add(pair);
     return pair;

@@ -1,7 +1,7 @@
 // sockets.ts - sockets of this library over simulated RDMA devices: both ends in this process, addresses of the loopback interface.
 
 import type { AddressInfo } from 'node:net';
-import net from 'node:net';
+import type net from 'node:net';
 import { connect, createServer, type Socket, type SmcOptions } from '@smcjs/core';
 import { useBackend } from '@smcjs/core/backend';
 import { onTestFinished } from 'vitest';
@@ -12,7 +12,8 @@ import { HostMemory } from './memory.js';
 import { SimulatedContext } from './provider.js';
 import { RealTime } from './real-time.js';
 
-const LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
+/** 127.0.0.1 */
+export const LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
 
 /** The RDMA of this process, and what its device has in use. */
 export class LocalRdma {
@@ -20,12 +21,25 @@ export class LocalRdma {
   readonly context: SimulatedContext;
   readonly backend: SmcrBackend;
 
+  isCut = false;
+
   constructor() {
     const device: VerbsDevice = { name: 'sim0', nodeGuid: '0'.repeat(16), open: async () => this.context };
     this.context = new SimulatedContext(device, this.fabric, new HostMemory(1), LOOPBACK);
     const provider = { name: 'simulated', probe: () => undefined, devices: async () => [device] };
     this.backend = new SmcrBackend(provider, () => undefined);
     useBackend(this.backend);
+  }
+
+  /** RDMA does not get through any more; TCP does. */
+  cut(): void {
+    this.isCut = true;
+    this.fabric.cut(LOOPBACK);
+  }
+
+  mend(): void {
+    this.isCut = false;
+    this.fabric.mend(LOOPBACK);
   }
 }
 
@@ -44,8 +58,12 @@ export async function listen(options: SmcOptions & net.ServerOpts = {}): Promise
 }
 
 /** Two connected sockets, whatever the transport. */
-export async function pair(options: PairOptions = {}, at?: { server: net.Server; port: number }): Promise<[client: Socket, accepted: Socket]> {
+export async function pair(
+  options: PairOptions = {},
+  at?: { server: net.Server; port: number },
+): Promise<[client: Socket, accepted: Socket]> {
   const { server, port } = at ?? (await listen(options.server));
+  server.setMaxListeners(0);
   const accepting = new Promise<Socket>((resolve) => server.once('connection', (socket) => resolve(socket as Socket)));
   const client = connect({ ...INLINE, port, host: '127.0.0.1', ...options.client } as never);
   onTestFinished(() => void client.destroy());
