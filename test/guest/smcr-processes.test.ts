@@ -11,7 +11,7 @@ import { Peer } from '../support/peer.js';
 import { payload } from '../support/random.js';
 import { packetsSent, resourcesOf } from './rdma.js';
 
-const options = { transports: ['smcr'], discovery: 'inline', fallback: 'error' } as const;
+const options = { transports: ['smcr'], discovery: 'inline', fallback: 'error', handshakeTimeout: 60_000 } as const;
 const side = { module: '@smcjs/core', options } as const;
 
 const exchanger = (args: Omit<ExchangerArgs, 'side' | 'first'>, ringSize: number) =>

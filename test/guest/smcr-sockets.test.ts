@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { payload } from '../support/random.js';
 import { packetsSent, resourcesOf } from './rdma.js';
 
-const SMCR = { transports: ['smcr'], discovery: 'inline', fallback: 'error' } as const satisfies SmcOptions;
+const SMCR = { transports: ['smcr'], discovery: 'inline', fallback: 'error', handshakeTimeout: 60_000 } as const satisfies SmcOptions;
 
 async function listen(options: SmcOptions & net.ServerOpts = {}): Promise<{ server: net.Server; port: number }> {
   const server = createServer({ ...SMCR, ...options });
