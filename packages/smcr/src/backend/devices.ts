@@ -4,7 +4,7 @@
 // found is kept until a device says that it has changed, or nothing fits.
 
 import { type Decline, decline } from '@smcjs/core/backend';
-import type { AsyncEvent, GidType, VerbsContext, VerbsGid, VerbsPort, VerbsProvider } from '../verbs-provider.js';
+import type { AsyncEvent, VerbsContext, VerbsGid, VerbsPort, VerbsProvider } from '../verbs-provider.js';
 import { addressOfGid, gidOfAddress, interfacesOf, sameGid } from './subnet.js';
 
 /** One way out of this host. */
@@ -27,6 +27,8 @@ export class Devices {
   readonly #provider: VerbsProvider;
   readonly #onEvent: (context: VerbsContext, event: AsyncEvent) => void;
   #devices: Device[] = [];
+  /** Link groups by the device they use. */
+  readonly #users = new Map<VerbsContext, number>();
   #looking: Promise<void> | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #error: Error | undefined;
@@ -37,15 +39,15 @@ export class Devices {
   }
 
   /** Ways out for a connection with this address of ours, best first, over different devices; or why there is none. */
-  async ways(address: string, type: GidType = 'rocev2'): Promise<readonly Way[] | Decline> {
+  async ways(address: string): Promise<readonly Way[] | Decline> {
     if (this.#devices.some(({ ports }) => ports === undefined) || this.#devices.length === 0) await this.#look();
-    let ways = this.#waysNow(address, type);
+    let ways = this.#waysNow(address);
     if (ways.length === 0 && performance.now() > this.#lookedAt + LOOK_AGAIN) {
       for (const device of this.#devices) device.ports = undefined;
       await this.#look();
-      ways = this.#waysNow(address, type);
+      ways = this.#waysNow(address);
     }
-    return ways.length > 0 ? ways : this.#lacking(address, type);
+    return ways.length > 0 ? ways : this.#lacking(address);
   }
 
   #look(): Promise<void> {
@@ -87,24 +89,34 @@ export class Devices {
     else if ('port' in event) device.ports = undefined;
   }
 
+  /** A link group begins (+1) or has ended (-1) to use a device; one that is gone is closed by the last. */
+  count(context: VerbsContext, change: 1 | -1): void {
+    this.#users.set(context, (this.#users.get(context) ?? 0) + change);
+    this.#closeUnused(context);
+  }
+
   /** It is gone. What still uses it hears of that by itself; a device of the same name that comes back is another one. */
   #drop(device: Device): void {
     this.#devices = this.#devices.filter((other) => other !== device);
+    this.#closeUnused(device.context);
   }
 
-  #waysNow(address: string, type: GidType): Way[] {
+  #closeUnused(context: VerbsContext): void {
+    if ((this.#users.get(context) ?? 0) > 0 || this.#devices.some((device) => device.context === context)) return;
+    this.#users.delete(context);
+    void context.close().catch(() => {});
+  }
+
+  #waysNow(address: string): Way[] {
     const own = gidOfAddress(address);
     if (own === undefined) return [];
     const { family } = addressOfGid(own);
     const all = this.#devices.flatMap(({ context, ports }) =>
       (ports ?? [])
         .filter(({ state, linkLayer }) => state === 'active' && linkLayer === 'ethernet')
-        .flatMap((port) => port.gids.filter((gid) => gid.type === type).map((gid) => ({ context, port, gid }))),
+        .flatMap((port) => port.gids.filter((gid) => gid.type === 'rocev2').map((gid) => ({ context, port, gid }))),
     );
-    const names = interfacesOf(address);
-    const fitting = ({ gid }: Way) =>
-      (type === 'rocev1' || addressOfGid(gid.gid).family === family) && names.includes(gid.networkInterface ?? '');
-    const first = all.find(({ gid }) => sameGid(gid.gid, own) && gid.type === type) ?? all.find(fitting);
+    const first = all.find(({ gid }) => sameGid(gid.gid, own)) ?? ofInterface(all, address, family);
     if (first === undefined) return [];
     const ways = [first];
     // A further link crosses another device.
@@ -114,7 +126,7 @@ export class Devices {
     return ways;
   }
 
-  #lacking(address: string, type: GidType): Decline {
+  #lacking(address: string): Decline {
     if (this.#devices.length === 0) {
       return decline(
         'smcr',
@@ -130,9 +142,15 @@ export class Devices {
       return decline('smcr', 'local', 'no-active-port', ports.map(({ name, port }) => `${name} is ${port.state}`).join(', '));
     }
     const known = ports.flatMap(({ name, port }) =>
-      port.gids.filter((gid) => gid.type === type).map(({ gid }) => `${name} ${addressOfGid(gid).address}`),
+      port.gids.filter((gid) => gid.type === 'rocev2').map(({ gid }) => `${name} ${addressOfGid(gid).address}`),
     );
     const there = known.length === 0 ? 'none at all' : known.slice(0, 8).join(', ');
-    return decline('smcr', 'local', 'no-gid', `no active port has a GID (${type}) for ${address}; there are: ${there}`);
+    return decline('smcr', 'local', 'no-gid', `no active port has a RoCEv2 GID for ${address}; there are: ${there}`);
   }
+}
+
+/** A way over an interface that has this address under another name. */
+function ofInterface(ways: readonly Way[], address: string, family: string): Way | undefined {
+  const names = interfacesOf(address);
+  return ways.find(({ gid }) => names.includes(gid.networkInterface ?? '') && addressOfGid(gid.gid).family === family);
 }

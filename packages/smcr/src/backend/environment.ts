@@ -5,7 +5,7 @@ import { CONN_STATE, decline, type Decline, type ResolvedOptions } from '@smcjs/
 import type { Agreement, LocalTerms } from '../clc/index.js';
 import { DELETE_REASON } from '../llc/index.js';
 import { GroupRegistry, type LinkEnd, type LinkGroup, LLC_WAIT, makePeerId } from '../group/index.js';
-import type { VerbsProvider } from '../verbs-provider.js';
+import type { VerbsContext, VerbsProvider } from '../verbs-provider.js';
 import { Devices, type Way } from './devices.js';
 import { Hub } from './hub.js';
 import { type FoundingOptions, PeerGroup, type PeerGroupOwner } from './peer-group.js';
@@ -95,6 +95,10 @@ export class SmcrEnvironment implements PeerGroupOwner {
     return { group: await founding, firstContact: true };
   }
 
+  countDevice(context: VerbsContext, change: 1 | -1): void {
+    this.#devices.count(context, change);
+  }
+
   gone(group: PeerGroup): void {
     this.registry.delete(group.group);
     this.#groups.delete(group.group);
@@ -117,7 +121,7 @@ export class SmcrEnvironment implements PeerGroupOwner {
     const end = performance.now() + EXIT_WAIT;
     const groups = [...this.#groups.values()];
     const lookWhile = (waits: () => boolean) => {
-      while (waits() && performance.now() < end) for (const { driver } of groups) driver.look();
+      while (waits() && performance.now() < end) for (const { driver } of groups) driver.completions.look();
     };
     lookWhile(() => channels.some((channel) => channel.lingers || channel.member.connection.send.underway > 0));
     for (const group of groups) group.group.end(DELETE_REASON.programEnded, true);

@@ -55,7 +55,7 @@ export class Hub {
 
   add(driver: GroupDriver): void {
     this.#drivers.add(driver);
-    if (this.#polling) driver.stayAwake();
+    if (this.#polling) driver.completions.stayAwake();
   }
 
   delete(driver: GroupDriver): void {
@@ -121,13 +121,13 @@ export class Hub {
   #poll(): void {
     if (this.#polling) return;
     this.#polling = true;
-    for (const driver of this.#drivers) driver.stayAwake();
+    for (const driver of this.#drivers) driver.completions.stayAwake();
     setImmediate(this.#round);
   }
 
   #look(): void {
     let handled = 0;
-    for (const driver of this.#drivers) handled += driver.look();
+    for (const driver of this.#drivers) handled += driver.completions.look();
     const now = micros();
     if (handled > 0) this.#window.active(now);
     if (this.#drivers.size > 0 && this.#window.open(now)) {
@@ -136,6 +136,6 @@ export class Hub {
     }
     this.#window.slept(now);
     this.#polling = false;
-    for (const driver of this.#drivers) driver.sleep();
+    for (const driver of this.#drivers) driver.completions.sleep();
   }
 }

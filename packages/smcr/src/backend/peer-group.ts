@@ -20,6 +20,8 @@ export interface PeerGroupOwner {
   readonly hub: Hub;
   /** It has ended, or its first contact has failed: it is no more to be found. */
   gone(group: PeerGroup): void;
+  /** It uses a device from now on (+1), or does no more (-1). */
+  countDevice(context: VerbsContext, change: 1 | -1): void;
 }
 
 export interface FoundingOptions {
@@ -84,6 +86,7 @@ export class PeerGroup {
       },
     });
     owner.hub.add(this.driver);
+    for (const { context } of paths) owner.countDevice(context, 1);
   }
 
   /** A group that does nothing yet. Rejects when a device takes no protection domain. */
@@ -169,5 +172,6 @@ export class PeerGroup {
     await this.driver.finished();
     this.#owner.hub.delete(this.driver);
     for (const { pd } of this.#paths) await pd.release().catch(() => {});
+    for (const { context } of this.#paths) this.#owner.countDevice(context, -1);
   }
 }

@@ -54,7 +54,7 @@ export class SmcrChannel implements Channel {
 
   get counters(): ChannelCounters {
     const { messages, writes } = this.member.connection;
-    return { doorbells: this.#driver.wakeUps, notifications: messages, rdmaWrites: writes };
+    return { doorbells: this.#driver.completions.wakeUps, notifications: messages, rdmaWrites: writes };
   }
 
   notify(): void {

@@ -1,12 +1,26 @@
 // subnet.ts - addresses as GIDs, and whether two of them are in one subnet as far as this host knows.
 
-import { BlockList, isIPv4 } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+
+/** Asking the system takes longer than the rest of a connect: what it said is believed for so long, milliseconds. */
+const BELIEVED = 1000;
+let asked = Number.NEGATIVE_INFINITY;
+let answer: NodeJS.Dict<NetworkInterfaceInfo[]> = {};
+
+function interfaces(): NodeJS.Dict<NetworkInterfaceInfo[]> {
+  if (performance.now() > asked + BELIEVED) {
+    answer = networkInterfaces();
+    asked = performance.now();
+  }
+  return answer;
+}
 
 /** 16 bytes: IPv4 as ::ffff:a.b.c.d, which is how RoCEv2 names it. Undefined for what is no address. */
 export function gidOfAddress(address: string): Uint8Array | undefined {
   if (isIPv4(address)) return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address.split('.').map(Number));
   const [plain = ''] = address.split('%');
+  if (!isIPv6(plain)) return undefined;
   const [head = '', tail] = plain.split('::');
   const words = (part: string): number[] =>
     part === ''
@@ -18,10 +32,8 @@ export function gidOfAddress(address: string): Uint8Array | undefined {
         });
   const first = words(head);
   const last = tail === undefined ? [] : words(tail);
-  const all = [...first, ...Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => 0), ...last];
-  return all.length === 8 && all.every((word) => word >= 0 && word <= 0xffff)
-    ? Uint8Array.from(all.flatMap((word) => [word >> 8, word & 0xff]))
-    : undefined;
+  const all = [...first, ...Array.from({ length: 8 - first.length - last.length }, () => 0), ...last];
+  return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 0xff]));
 }
 
 /** The address a GID stands for, as text that {@link BlockList} takes. */
@@ -42,7 +54,7 @@ export function isDirect(own: Uint8Array, peer: Uint8Array): boolean {
   const [here, there] = [addressOfGid(own), addressOfGid(peer)];
   if (here.family !== there.family) return false;
   if (sameGid(own, peer)) return true;
-  for (const addresses of Object.values(networkInterfaces())) {
+  for (const addresses of Object.values(interfaces())) {
     for (const { address, cidr } of addresses ?? []) {
       const known = gidOfAddress(address);
       if (known === undefined || cidr === null || !sameGid(known, own)) continue;
@@ -58,7 +70,7 @@ export function isDirect(own: Uint8Array, peer: Uint8Array): boolean {
 export function interfacesOf(address: string): string[] {
   const wanted = gidOfAddress(address);
   if (wanted === undefined) return [];
-  return Object.entries(networkInterfaces()).flatMap(([name, addresses]) => {
+  return Object.entries(interfaces()).flatMap(([name, addresses]) => {
     const has = (addresses ?? []).some((it) => {
       const gid = gidOfAddress(it.address);
       return gid !== undefined && sameGid(gid, wanted);

@@ -19,9 +19,10 @@ import {
 import { type AsyncEvent, COMPLETION, STATUS, type VerbsContext } from '../verbs-provider.js';
 import { Bindings } from './bindings.js';
 import type { Clock } from './clock.js';
-import { DeviceQueue, type LinkEntry } from './device-queue.js';
+import { Completions } from './completions.js';
+import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
-import { activateEntry, choosePath, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
+import { activateEntry, choosePath, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
 import { receiveSlot } from './link-queue.js';
 import type { SharedMemory } from './shared-memory.js';
 
@@ -52,8 +53,16 @@ export class GroupDriver implements LinkGroupPort {
   readonly #randomPsn: () => number;
   readonly #events: GroupEvents;
   readonly #longMessages: boolean;
-  readonly #devices = new Map<VerbsContext, Promise<DeviceQueue>>();
-  readonly #open: DeviceQueue[] = [];
+  /** How its completion queues are looked at: the owner may poll them. */
+  readonly completions = new Completions({
+    completion: (entry, completions, at) => this.#onCompletion(entry, completions, at),
+    broken: (link, error) => {
+      if (error !== undefined) this.lastError = error;
+      this.#fail(link);
+    },
+    settled: () => this.#tellFailed(),
+    woken: () => this.#events.woken?.(),
+  });
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #pathOf = new Map<Link, LinkPath>();
   readonly #memory = new GroupMemory();
@@ -62,16 +71,12 @@ export class GroupDriver implements LinkGroupPort {
   readonly #waiting = new Map<Link, Set<Member>>();
   /** Why a verb failed, the last time one did. */
   lastError: Error | undefined;
-  /** Times the completion channel woke the loop. */
-  wakeUps = 0;
-  #awake = false;
   readonly #failed = new Set<Link>();
   readonly #out = new Transmission();
   /** One per level: handling a message may need those of other links first. */
   readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
   /** What is being made or taken down. */
   readonly #work = new Set<Promise<void>>();
-  #handling = 0;
   /** Queue pairs on their way to ERROR: until they are there connections wait, so that nothing old comes behind what is repeated. */
   #fences = 0;
   #cancelTick: () => void;
@@ -109,24 +114,6 @@ export class GroupDriver implements LinkGroupPort {
     this.#memory.bind(member, buffer);
   }
 
-  /** The owner polls by {@link look}, and the completion channel is silent, until {@link sleep}. */
-  stayAwake(): void {
-    this.#awake = true;
-  }
-
-  /** Handles what has completed; returns how many completions there were. */
-  look(): number {
-    let handled = 0;
-    for (const device of this.#open) handled += this.#poll(device);
-    return handled;
-  }
-
-  /** The owner polls no more: the completion channel wakes it. */
-  sleep(): void {
-    this.#awake = false;
-    for (const device of [...this.#open]) this.#rest(device);
-  }
-
   /** Nothing that was sent is underway. */
   get isIdle(): boolean {
     return [...this.#entries.values()].every(({ queue }) => queue.isIdle);
@@ -161,7 +148,7 @@ export class GroupDriver implements LinkGroupPort {
   /** Resolved when every link is down and everything is released. The group has ended. */
   async finished(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
-    for (const { queue } of this.#open.splice(0)) await queue.destroy().catch(ignore);
+    await this.completions.destroy();
     await this.#memory.release();
   }
 
@@ -173,7 +160,7 @@ export class GroupDriver implements LinkGroupPort {
       const path = choosePath(this.#paths, link, others, this.#pathOf);
       if (path === undefined) throw new Error('no path for another link');
       this.#pathOf.set(link, path);
-      const device = await this.#device(path);
+      const device = await this.completions.device(path);
       const entry = await createEntry(link, path, device, this.#longMessages);
       this.#entries.set(link, entry);
       await this.#memory.addDevice(path.pd);
@@ -255,11 +242,7 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   drain(except: Link): void {
-    const own = this.#entries.get(except)?.device;
-    for (const device of this.#open) {
-      if (device === own) continue;
-      this.#poll(device);
-    }
+    this.completions.look(this.#entries.get(except)?.device);
   }
 
   // LinkGroupPort: news.
@@ -296,7 +279,7 @@ export class GroupDriver implements LinkGroupPort {
 
   #tick(): void {
     // What has come in time counts, also when the loop was busy: first completions, then time-outs.
-    this.look();
+    this.completions.look();
     this.group.tick(this.now);
     if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -322,74 +305,21 @@ export class GroupDriver implements LinkGroupPort {
     this.#work.add(tracked);
   }
 
-  #device({ context, pd }: LinkPath): Promise<DeviceQueue> {
-    const known = this.#devices.get(context);
-    if (known !== undefined) return known;
-    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#woken(device));
-    made.then(
-      (device) => this.#open.push(device),
-      () => this.#devices.delete(context),
-    );
-    this.#devices.set(context, made);
-    return made;
-  }
-
-  #woken(device: DeviceQueue): void {
-    this.wakeUps++;
-    this.#poll(device);
-    this.#events.woken?.();
-    if (!this.#awake) this.#rest(device);
-  }
-
-  #rest(device: DeviceQueue): void {
-    try {
-      device.rest();
-    } catch (error) {
-      return this.#broken(device, error);
-    }
-    this.#poll(device);
-  }
-
-  /** Returns how many completions were handled. */
-  #poll(device: DeviceQueue): number {
-    this.#handling++;
-    let handled = 0;
-    try {
-      handled = device.poll(this.#onCompletion);
-    } catch (error) {
-      this.#broken(device, error);
-    }
-    for (const { link, queue, closing } of device.entries.values()) {
-      if (closing) continue;
-      queue.postReceives();
-      if (queue.broken) this.#failed.add(link);
-    }
-    this.#handling--;
-    this.#tellFailed();
-    return handled;
-  }
-
-  /** The queue cannot be polled or armed: the device is gone. */
-  #broken(device: DeviceQueue, error: unknown): void {
-    this.lastError = error as Error;
-    for (const { link, closing } of device.entries.values()) if (!closing) this.#fail(link);
-  }
-
   /** A link is of no use any more. The group hears of it when everything that completed has been handled, never within a call of its own. */
   #fail(link: Link): void {
     this.#failed.add(link);
-    if (this.#handling === 0) queueMicrotask(() => this.#tellFailed());
+    if (this.completions.depth === 0) queueMicrotask(() => this.#tellFailed());
   }
 
   #tellFailed(): void {
     // What had arrived on a failed link counts, and what was acknowledged need not be repeated.
-    if (this.#handling > 0 || this.#failed.size === 0) return;
+    if (this.completions.depth > 0 || this.#failed.size === 0) return;
     const failed = [...this.#failed];
     this.#failed.clear();
     for (const link of failed) this.group.linkFailed(link, this.now);
   }
 
-  readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
+  #onCompletion(entry: LinkEntry, completions: Uint32Array, at: number): void {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
     if (slot !== -1) entry.queue.completedReceive();
@@ -399,7 +329,7 @@ export class GroupDriver implements LinkGroupPort {
     }
     if (slot === -1) this.#sent(entry, id);
     else this.#received(entry, slot, completions[at + COMPLETION.length] as number);
-  };
+  }
 
   #sent(entry: LinkEntry, slot: number): void {
     const member = entry.queue.sent(slot);
@@ -412,7 +342,7 @@ export class GroupDriver implements LinkGroupPort {
     const { bytes } = queue.slots.receive;
     const at = slot * queue.slots.receiveLength;
     if (bytes[at] === CDC_TYPE) {
-      const cdc = (this.#cdcs[this.#handling] ??= emptyCdc());
+      const cdc = (this.#cdcs[this.completions.depth] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
     } else if (!closing) {
       this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
@@ -456,7 +386,7 @@ export class GroupDriver implements LinkGroupPort {
     const end = this.now + LLC_WAIT;
     return new Promise((resolve) => {
       const look = (): void => {
-        this.#poll(device);
+        this.completions.poll(device);
         if (done() || this.now >= end) resolve();
         else this.#clock.after(LOOK_AGAIN, look);
       };

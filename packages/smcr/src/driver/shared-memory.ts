@@ -40,6 +40,10 @@ export class SharedMemory {
     else this.#registrations.set(pd, registration);
   }
 
+  get inUse(): boolean {
+    return this.#users > 0;
+  }
+
   on(pd: ProtectionDomain): MemoryRegistration | undefined {
     return this.#registrations.get(pd);
   }
