@@ -32,6 +32,8 @@ export class ClcClientHandshake extends Handshake {
   #version: ClcVersion = 2;
   /** Why the connection becomes plain, while a Decline of the server may be on its way. */
   #why: Decline | undefined;
+  /** The TCP connection has ended behind the Confirm. */
+  #lost = false;
 
   constructor(
     transport: TransportName,
@@ -70,7 +72,13 @@ export class ClcClientHandshake extends Handshake {
   protected override onEnd(): void {
     if (this.#phase === 'preparing') this.#plain(decline(this.#transport, 'peer', 'peer-not-smc', 'the server closed the connection'));
     else if (this.#phase === 'crossing') this.#plain(this.#why as Decline);
-    else this.fail(systemError('ECONNRESET', 'read'));
+    else this.onLost(systemError('ECONNRESET', 'read'));
+  }
+
+  /** With the Confirm exchanged the link tells whether the peer is there, as from then on: see Channel.suspect. */
+  protected override onLost(error: Error): void {
+    if (this.#phase === 'confirmed') this.#lost = true;
+    else super.onLost(error);
   }
 
   protected override onOver(): void {
@@ -115,7 +123,7 @@ export class ClcClientHandshake extends Handshake {
   }
 
   #refuse({ why, how }: ClcRefusal): void {
-    if (how === 'reset') return this.fail(systemError('ECONNRESET', 'connect'));
+    if (how === 'reset' || this.#lost) return this.fail(systemError('ECONNRESET', 'connect'));
     this.sendDecline(why, 'smcr', this.#version, how === 'out-of-sync');
     if (this.#phase !== 'confirmed') return this.#plain(why);
     this.#why = why;

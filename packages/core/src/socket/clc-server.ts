@@ -27,6 +27,8 @@ export class ClcServerHandshake extends Handshake {
   #phase: 'listening' | 'answering' | 'accepted' | 'confirmed' | 'crossing' = 'listening';
   #version: ClcVersion = 2;
   #why: Decline | undefined;
+  /** The TCP connection has ended behind the Confirm. */
+  #lost = false;
 
   constructor(
     transport: TransportName,
@@ -61,7 +63,13 @@ export class ClcServerHandshake extends Handshake {
   protected override onEnd(): void {
     if (this.#phase === 'listening') this.#plain(decline(this.#transport, 'peer', 'peer-not-smc'));
     else if (this.#phase === 'crossing') this.#plain(this.#why as Decline);
-    else this.fail(systemError('ECONNRESET', 'read'));
+    else this.onLost(systemError('ECONNRESET', 'read'));
+  }
+
+  /** With the Confirm exchanged the link tells whether the peer is there, as from then on: see Channel.suspect. */
+  protected override onLost(error: Error): void {
+    if (this.#phase === 'confirmed') this.#lost = true;
+    else super.onLost(error);
   }
 
   protected override onOver(): void {
@@ -129,7 +137,7 @@ export class ClcServerHandshake extends Handshake {
   }
 
   #refuse({ why, how }: ClcRefusal): void {
-    if (how === 'reset') return this.fail(systemError('ECONNRESET', 'read'));
+    if (how === 'reset' || this.#lost) return this.fail(systemError('ECONNRESET', 'read'));
     this.sendDecline(why, 'smcr', this.#version);
     if (this.#phase !== 'confirmed') return this.#plain(why);
     this.#why = why;

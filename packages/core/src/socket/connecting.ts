@@ -43,7 +43,8 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     hasHandle(socket) ||
     options.localAddress !== undefined ||
     options.localPort !== undefined ||
-    (options as { blockList?: unknown }).blockList !== undefined;
+    (options as { blockList?: unknown }).blockList !== undefined ||
+    (options.lookup != null && typeof options.lookup !== 'function');
   const toPlain = (declines: readonly Decline[]) => {
     plain(...args);
     return settlePlain(socket, own, declines);

@@ -19,8 +19,8 @@ export abstract class Handshake {
   #sent: (() => void) | undefined;
   readonly #onData = (bytes: Buffer) => this.onBytes(bytes);
   readonly #onEnd = () => this.onEnd();
-  readonly #onError = (error: Error) => this.fail(error);
-  readonly #onClose = () => this.fail(systemError('ECONNRESET', 'read'));
+  readonly #onError = (error: Error) => this.onLost(error);
+  readonly #onClose = () => this.onLost(systemError('ECONNRESET', 'read'));
 
   constructor(inner: net.Socket, options: ResolvedOptions, done: (outcome: Outcome) => void) {
     this.#inner = inner;
@@ -30,6 +30,10 @@ export abstract class Handshake {
 
   protected abstract onBytes(bytes: Buffer): void;
   protected abstract onEnd(): void;
+  /** The TCP connection is gone. */
+  protected onLost(error: Error): void {
+    this.fail(error);
+  }
   /** The handshake is over without a ring: what was set aside for one is given back. */
   protected abstract onOver(): void;
 

@@ -137,5 +137,7 @@ export const control = {
     inner.on('error', (error: NodeJS.ErrnoException) => closed(error.code === 'ECONNRESET'));
     inner.on('close', () => closed(false));
     inner.resume();
+    // It may have ended in the handshake.
+    if (inner.readableEnded || inner.destroyed) setImmediate(() => closed(false));
   },
 };

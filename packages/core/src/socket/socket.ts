@@ -212,7 +212,8 @@ export class Socket extends net.Socket {
     else {
       inner.once('close', closed);
       // A peer that does not know yet must not take our end for the end of all there is.
-      if (state.stream?.reset) inner.resetAndDestroy();
+      // Between hosts the peer hears of it by other means, and the last message of the handshake must not get lost.
+      if (state.stream?.reset && state.stream.channel.suspect === undefined) inner.resetAndDestroy();
       else inner.destroy();
     }
   }
@@ -226,7 +227,7 @@ export class Socket extends net.Socket {
     if (state?.stream === undefined) return super.resetAndDestroy();
     if (this.destroyed) return this;
     state.stream.close(true);
-    state.inner?.resetAndDestroy();
+    if (state.stream.channel.suspect === undefined) state.inner?.resetAndDestroy();
     return this.destroy();
   }
 
