@@ -5,6 +5,7 @@ import type net from 'node:net';
 import { connect, createServer, type Socket, type SmcOptions } from '@smcjs/core';
 import { useBackend } from '@smcjs/core/backend';
 import { onTestFinished } from 'vitest';
+import { gidOfAddress } from '../../src/backend/subnet.js';
 import { SmcrBackend } from '../../src/smcr.js';
 import type { VerbsDevice } from '../../src/verbs-provider.js';
 import { Fabric } from './fabric.js';
@@ -13,7 +14,7 @@ import { SimulatedContext } from './provider.js';
 import { RealTime } from './real-time.js';
 
 /** 127.0.0.1 */
-export const LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
+export const LOOPBACK = gidOfAddress('127.0.0.1') as Uint8Array;
 
 /** The RDMA of this process, and what its device has in use. */
 export class LocalRdma {
@@ -23,10 +24,17 @@ export class LocalRdma {
 
   isCut = false;
 
-  constructor() {
-    const device: VerbsDevice = { name: 'sim0', nodeGuid: '0'.repeat(16), open: async () => this.context };
-    this.context = new SimulatedContext(device, this.fabric, new HostMemory(1), LOOPBACK);
-    const provider = { name: 'simulated', probe: () => undefined, devices: async () => [device] };
+  /** With a device for 127.0.0.1, and one for each further address. */
+  constructor(...further: string[]) {
+    const memory = new HostMemory(1);
+    const [context, ...others] = ['127.0.0.1', ...further].map((address, i) => {
+      const device: VerbsDevice = { name: `sim${i}`, nodeGuid: `${i}`.padStart(16, '0'), open: async () => made };
+      const made: SimulatedContext = new SimulatedContext(device, this.fabric, memory, gidOfAddress(address) as Uint8Array);
+      return made;
+    });
+    this.context = context as SimulatedContext;
+    const devices = [this.context, ...others].map(({ device }) => device);
+    const provider = { name: 'simulated', probe: () => undefined, devices: async () => devices };
     this.backend = new SmcrBackend(provider, () => undefined);
     useBackend(this.backend);
   }
