@@ -17,11 +17,10 @@ export function packetsInTrouble(): Record<string, number> {
 }
 
 /** How many queue pairs, memory regions, completion queues, protection domains and contexts a process has. */
-export function resourcesOf(pid: number): Record<string, number> {
-  return Object.fromEntries(
-    ['qp', 'mr', 'cq', 'pd', 'ctx'].map((kind) => {
-      const all = JSON.parse(execFileSync('rdma', ['-j', 'resource', 'show', kind], { encoding: 'utf8' }) || '[]') as { pid?: number }[];
-      return [kind, all.filter((one) => one.pid === pid).length];
-    }),
-  );
+export function resourcesOf(pid: number): Record<'qp' | 'mr' | 'cq' | 'pd' | 'ctx', number> {
+  const count = (kind: string): number => {
+    const shown = execFileSync('rdma', ['resource', 'show', kind], { encoding: 'utf8' });
+    return shown.split('\n').filter((line) => line.includes(` pid ${pid} `)).length;
+  };
+  return { qp: count('qp'), mr: count('mr'), cq: count('cq'), pd: count('pd'), ctx: count('ctx') };
 }

@@ -71,9 +71,11 @@ describe('between two processes', () => {
     for (let i = 0; i < 20; i++) await one();
     const now = async () => {
       const all = [resourcesOf(process.pid), resourcesOf(server.pid)];
-      return { regions: all.map(({ mr }) => mr as number), others: all.map(({ mr: _, ...rest }) => rest), descriptors: await held() };
+      return { regions: all.map(({ mr }) => mr), others: all.map(({ mr: _, ...rest }) => rest), descriptors: await held() };
     };
     const before = await now();
+    // One link group at each end, or this shows nothing.
+    expect(before.others.map(({ qp }) => qp)).toEqual([1, 1]);
     const memory = process.memoryUsage().rss;
     for (let i = 0; i < 1000; i++) await one();
     const after = await now();
@@ -105,6 +107,7 @@ describe('a process that is killed', () => {
     const { port } = await server.message('listening');
     const client = endpoint({ role: 'client', task: victim === 'server' ? 'receive' : 'send', seed: 1, port: port as number });
     await Promise.all([client.message('connected'), server.message('connected')]);
+    expect([resourcesOf(client.pid).qp, resourcesOf(server.pid).qp]).toEqual([1, 1]);
     const [dying, other] = victim === 'client' ? [client, server] : [server, client];
     await new Promise((resolve) => setTimeout(resolve, 300));
     dying.kill('SIGKILL');
@@ -112,7 +115,7 @@ describe('a process that is killed', () => {
     expect(closed).toMatchObject({ transport: 'smcr' });
     expect((closed.seen as string[]).at(-1)).toBe('ECONNRESET');
     // Its link group is over, too.
-    for (let i = 0; i < 100 && (resourcesOf(other.pid).qp as number) > 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let i = 0; i < 100 && resourcesOf(other.pid).qp > 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
     expect(resourcesOf(other.pid)).toMatchObject({ qp: 0, mr: 0 });
     other.send({ do: 'leave' });
     expect((await other.exit).code).toBe(0);

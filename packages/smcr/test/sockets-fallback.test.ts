@@ -190,3 +190,32 @@ describe('a client that begins with CLC', () => {
     }
   });
 });
+
+describe('a handshake that is broken off', () => {
+  it('at any moment, by either side, leaves nothing behind', async () => {
+    const { server, port } = await listen();
+    const accepted = new Set<net.Socket>();
+    server.on('connection', (socket) => {
+      accepted.add(socket);
+      socket.on('error', () => {}).resume();
+    });
+    const turns = async (count: number) => {
+      for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let when = 0; when < 60; when++) {
+      const client = connect({ ...INLINE, port, host: '127.0.0.1' } as never);
+      client.on('error', () => {});
+      const closed = new Promise((resolve) => client.once('close', resolve));
+      await turns(when);
+      if (when % 3 === 0) client.resetAndDestroy();
+      client.destroy();
+      await closed;
+    }
+    for (const socket of accepted) socket.destroy();
+    // What was made for those that came so far, the group that is kept, and the buffers that are spare.
+    await until(() => rdma.context.pairs.size <= 2);
+    const [client, other] = await pair({}, { server, port });
+    expect([client.transport, other.transport]).toEqual(['smcr', 'smcr']);
+    expect(rdma.context.pairs.size).toBe(2);
+  });
+});

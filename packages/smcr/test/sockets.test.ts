@@ -53,6 +53,17 @@ describe('a connection', () => {
     expect(rdma.context.pairs.size).toBe(2);
   });
 
+  it('makes another link group when one has no room', async () => {
+    const at = await listen({ ringSize: 16384 });
+    const pairs = await Promise.all(Array.from({ length: 300 }, () => pair({ client: { ringSize: 16384 } }, at)));
+    expect(new Set(pairs.flat().map(({ transport }) => transport))).toEqual(new Set(['smcr']));
+    expect(rdma.context.pairs.size).toBe(4);
+    const [client, accepted] = pairs[299] as [Socket, Socket];
+    accepted.pipe(accepted);
+    client.end('the last');
+    expect((await collect(client)).toString()).toBe('the last');
+  });
+
   it('takes bytes that RDMA brings before TCP brings the Confirm', async () => {
     const at = await listen();
     await pair({}, at);
