@@ -16,11 +16,15 @@ export function packetsInTrouble(): Record<string, number> {
   return Object.fromEntries(names.map((name) => [name, Number(readFileSync(`${PORT}/hw_counters/${name}`, 'utf8'))]));
 }
 
-/** How many queue pairs, memory regions, completion queues, protection domains and contexts a process has. */
+/**
+ * How many queue pairs, memory regions, completion queues, protection domains and contexts a process has. The kernel notes the thread that
+ * made each: with us a thread for control verbs.
+ */
 export function resourcesOf(pid: number): Record<'qp' | 'mr' | 'cq' | 'pd' | 'ctx', number> {
+  const threads = new Set(readdirSync(`/proc/${pid}/task`));
   const count = (kind: string): number => {
     const shown = execFileSync('rdma', ['resource', 'show', kind], { encoding: 'utf8' });
-    return shown.split('\n').filter((line) => line.includes(` pid ${pid} `)).length;
+    return shown.split('\n').filter((line) => threads.has(/ pid (\d+) /.exec(line)?.[1] ?? '')).length;
   };
   return { qp: count('qp'), mr: count('mr'), cq: count('cq'), pd: count('pd'), ctx: count('ctx') };
 }

@@ -5,8 +5,9 @@ import net from 'node:net';
 import { once } from 'node:events';
 import type { Decline, Socket } from '@smcjs/core';
 import { connect } from '@smcjs/core';
-import { decode, encode } from '@smcjs/core/backend';
+import { type ClcProposal, decode, encode } from '@smcjs/core/backend';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { gidOfAddress } from '../src/backend/subnet.js';
 import { smcrProposal } from '../src/clc/index.js';
 import { collect, INLINE, listen, LOOPBACK, LocalRdma, pair, until } from './simulated/sockets.js';
 
@@ -147,6 +148,35 @@ describe('a server that looks for CLC', () => {
     }
     expect(connections).toBe(1);
     await until(() => rdma.context.pairs.size === 0);
+  });
+
+  it.each([
+    ['from another subnet', { gid: gidOfAddress('10.9.9.9') as Uint8Array }, {}, 0x030e0000],
+    ['with no EID in common', { ueids: ['OTHER'] }, {}, 0x03030008],
+    ['with too few connections', { maxConns: 15 }, {}, 0x0303000a],
+    ['of version 1, without RoCEv1 here', {}, { version: 1, v1: 'smcr', v2: 'none', extension: undefined }, 0x030c0000],
+  ] as const)('declines a Proposal %s, and serves the client over TCP', async (_, terms, more, diagnosis) => {
+    const { server, port } = await listen();
+    const accepting = once(server, 'connection') as Promise<[Socket]>;
+    const client = net.connect(port, '127.0.0.1');
+    onTestFinished(() => void client.destroy());
+    const all = {
+      peerId: new Uint8Array(8).fill(9),
+      gid: LOOPBACK,
+      mac: new Uint8Array(6),
+      ueids: ['SMCJS'],
+      maxConns: 255,
+      maxLinks: 1,
+      ...terms,
+    };
+    const { extension, ...proposal } = { ...smcrProposal(all), ...more };
+    client.write(encode((extension === undefined ? proposal : { ...proposal, extension }) as ClcProposal));
+    const [answer] = (await once(client, 'data')) as [Buffer];
+    expect(decode(answer)).toMatchObject({ type: 'decline', version: proposal.version, diagnosis, outOfSync: false });
+    client.end('payload');
+    const [accepted] = await accepting;
+    expect(smcrOf(accepted)).toMatchObject({ side: 'local', code: diagnosis, hint: expect.stringMatching(/./) as string });
+    expect((await collect(accepted)).toString()).toBe('payload');
   });
 
   it('answers a Proposal once, and falls back when it is declined', async () => {
