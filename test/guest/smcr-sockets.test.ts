@@ -17,11 +17,28 @@ async function listen(options: SmcOptions & net.ServerOpts = {}): Promise<{ serv
   return { server, port: (server.address() as AddressInfo).port };
 }
 
+/** The accepted end of a connection: several may be made at the same time. */
+function acceptedOf(server: net.Server, client: Socket): Promise<Socket> {
+  return new Promise((resolve) => {
+    const waiting: Socket[] = [];
+    const look = () => {
+      const found = client.localPort === undefined ? undefined : waiting.find(({ remotePort }) => remotePort === client.localPort);
+      if (found === undefined) return void setTimeout(look, 1);
+      server.off('connection', note);
+      resolve(found);
+    };
+    const note = (socket: net.Socket) => void waiting.push(socket as Socket);
+    server.on('connection', note);
+    look();
+  });
+}
+
 async function pair(options: SmcOptions & net.ServerOpts = {}, at?: Awaited<ReturnType<typeof listen>>): Promise<[Socket, Socket]> {
   const { server, port } = at ?? (await listen(options));
-  const accepting = new Promise<Socket>((resolve) => server.once('connection', (socket) => resolve(socket as Socket)));
+  server.setMaxListeners(0);
   const { pauseOnConnect: _, ...own } = options;
   const client = connect({ ...SMCR, ...own, port, host: '127.0.0.1' } as never);
+  const accepting = acceptedOf(server, client);
   onTestFinished(() => void client.destroy());
   await new Promise<void>((resolve, reject) => client.once('connect', resolve).once('error', reject));
   client.removeAllListeners('error');
@@ -132,7 +149,6 @@ describe('a connection over rxe0', () => {
 
   it('shares a link group with fifty others', async () => {
     const at = await listen();
-    at.server.setMaxListeners(0);
     const pairs = await Promise.all(Array.from({ length: 50 }, () => pair({}, at)));
     expect(new Set(pairs.flat().map(({ transport }) => transport))).toEqual(new Set(['smcr']));
     // One group as client, one as server, a queue pair each.

@@ -282,7 +282,8 @@ class Connecting {
       if (ring && name === outcome.channel.transport) return 'usable';
       const why = known.find(({ transport }) => transport === name);
       if (why !== undefined) return why;
-      return ring && this.#found.includes(name) ? decline(name, 'peer', 'not-preferred') : absent(name, 'client');
+      const offered = this.#found.includes(name) || inlineTransport(this.#own)?.name === name;
+      return ring && offered ? decline(name, 'peer', 'not-preferred') : absent(name, 'client');
     });
     control.setDeclines(socket, declines);
     if (ring) control.toRing(socket, inner, outcome.channel);

@@ -65,6 +65,22 @@ export async function listen(options: SmcOptions & net.ServerOpts = {}): Promise
   return { server, port: (server.address() as AddressInfo).port };
 }
 
+/** The accepted end of a connection: several may be made at the same time. */
+function acceptedOf(server: net.Server, client: Socket): Promise<Socket> {
+  return new Promise((resolve) => {
+    const waiting: Socket[] = [];
+    const look = () => {
+      const found = client.localPort === undefined ? undefined : waiting.find(({ remotePort }) => remotePort === client.localPort);
+      if (found === undefined) return void setTimeout(look, 1);
+      server.off('connection', note);
+      resolve(found);
+    };
+    const note = (socket: net.Socket) => void waiting.push(socket as Socket);
+    server.on('connection', note);
+    look();
+  });
+}
+
 /** Two connected sockets, whatever the transport. */
 export async function pair(
   options: PairOptions = {},
@@ -72,8 +88,8 @@ export async function pair(
 ): Promise<[client: Socket, accepted: Socket]> {
   const { server, port } = at ?? (await listen(options.server));
   server.setMaxListeners(0);
-  const accepting = new Promise<Socket>((resolve) => server.once('connection', (socket) => resolve(socket as Socket)));
   const client = connect({ ...INLINE, port, host: '127.0.0.1', ...options.client } as never);
+  const accepting = acceptedOf(server, client);
   onTestFinished(() => void client.destroy());
   await new Promise<void>((resolve, reject) => client.once('connect', resolve).once('error', reject));
   client.removeAllListeners('error');
