@@ -13,10 +13,9 @@ import {
   type ResolvedOptions,
   type TcpEnds,
 } from '@smcjs/core/backend';
-import { SmcrClient } from './backend/client.js';
-import { SmcrEnvironment } from './backend/environment.js';
-import { later } from './backend/later.js';
-import { SmcrServer } from './backend/server.js';
+import type { SmcrEnvironment } from './backend/index.js';
+import { LateServer } from './late-server.js';
+import { later } from './later.js';
 import { ibverbs } from './verbs/ibverbs.js';
 import { lackingForSmcr } from './verbs/readiness.js';
 import type { VerbsProvider } from './verbs-provider.js';
@@ -24,12 +23,18 @@ import type { VerbsProvider } from './verbs-provider.js';
 /** How long what was found out about the machine is believed, milliseconds. */
 const PROBE_TIME = 1000;
 
+/** This loop as a peer, and the code for it. */
+interface Loaded {
+  readonly backend: typeof import('./backend/index.js');
+  readonly environment: SmcrEnvironment;
+}
+
 export class SmcrBackend implements Backend, ClcTransport {
   readonly name = 'smcr';
   readonly clc = this;
   readonly #provider: VerbsProvider;
   readonly #lacking: (provider: VerbsProvider) => Decline | undefined;
-  #environment: SmcrEnvironment | undefined;
+  #environment: Promise<Loaded> | undefined;
   #probed: { readonly decline: Decline | undefined; readonly until: number } | undefined;
 
   /** `lacking`: why this provider cannot be used; asked again after a while. */
@@ -64,18 +69,23 @@ export class SmcrBackend implements Backend, ClcTransport {
   }
 
   client({ local, remote }: TcpEnds, options: ResolvedOptions, ready: (client: ClcClient | Decline) => void): void {
-    const client = this.#own
-      .local(local.address, options)
-      .then((end) => ('reason' in end ? end : new SmcrClient(this.#own, end, remote.address, options)));
-    later<ClcClient | Decline>(client, ready, (error) => decline('smcr', 'local', 'internal', error.message));
+    const make = async (): Promise<ClcClient | Decline> => {
+      const { environment, backend } = await this.#own();
+      const end = await environment.local(local.address, options);
+      return 'reason' in end ? end : new backend.SmcrClient(environment, end, remote.address, options);
+    };
+    later(make(), ready, (error) => decline('smcr', 'local', 'internal', error.message));
   }
 
   server(ends: TcpEnds, options: ResolvedOptions): ClcServer {
-    return new SmcrServer(this.#own, ends, options);
+    return new LateServer(this.#own().then(({ environment, backend }) => new backend.SmcrServer(environment, ends, options)));
   }
 
-  get #own(): SmcrEnvironment {
-    this.#environment ??= new SmcrEnvironment(this.#provider);
+  #own(): Promise<Loaded> {
+    this.#environment ??= import('./backend/index.js').then((backend) => ({
+      backend,
+      environment: new backend.SmcrEnvironment(this.#provider),
+    }));
     return this.#environment;
   }
 }

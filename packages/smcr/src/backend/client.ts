@@ -18,7 +18,7 @@ import { DELETE_REASON } from '../llc/index.js';
 import type { LocalEnd, SmcrEnvironment } from './environment.js';
 import type { PeerGroup } from './peer-group.js';
 import { declined, isRefusal } from './refusal.js';
-import { later } from './later.js';
+import { later } from '../later.js';
 import type { SmcrChannel } from './smcr-channel.js';
 import { isDirect } from './subnet.js';
 

@@ -22,7 +22,7 @@ import { DELETE_REASON } from '../llc/index.js';
 import type { SmcrEnvironment } from './environment.js';
 import type { PeerGroup } from './peer-group.js';
 import { declined, declineOf, reset } from './refusal.js';
-import { later } from './later.js';
+import { later } from '../later.js';
 import type { SmcrChannel } from './smcr-channel.js';
 import { isDirect, sameGid } from './subnet.js';
 
