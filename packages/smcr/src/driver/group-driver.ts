@@ -142,7 +142,7 @@ export class GroupDriver implements LinkGroupPort {
 
   /** The TCP connection beside it ended without a close: is the peer still there? TEST LINK tells, within seconds. */
   suspect({ link }: Member): void {
-    link.suspect(this.now);
+    link.suspect();
   }
 
   /** Resolved when every link is down and everything is released. The group has ended. */
