@@ -34,7 +34,8 @@ export function handingOver(t: TransportCase): void {
       }
     });
 
-    it('to its parent by process.send() moves it, or throws over a ring', async () => {
+    it('to its parent by process.send() moves it, or throws over a ring', async ({ skip }) => {
+      if (t.noProcesses !== undefined) skip(t.noProcesses);
       const child = recipient();
       const side = ({ module, options }: TransportCase['client']) => ({ module, options });
       child.send({ client: side(t.client), server: side(t.server) });

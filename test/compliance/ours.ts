@@ -17,8 +17,11 @@ export function ours(transport: TransportName, options: SmcOptions): Side {
   return { api: smc as unknown as NetApi, module: '@smcjs/core', options: { ringSize: RING, ...options }, transport };
 }
 
+/** Most bytes under way; over SMC-R there is a send buffer in front of the ring, of the same size. */
+const CAPACITY: Readonly<Record<TransportName, number>> = { memory: RING, smcd: RING, smcr: 2 * RING, tcp: KERNEL };
+
 /** Both sides may use this transport alone, and nothing else is good enough. */
-export function only(transport: TransportName): TransportCase {
-  const side = ours(transport, { transports: [transport], ...(transport === 'tcp' ? {} : { fallback: 'error' as const }) });
-  return { name: transport, client: side, server: side, capacity: transport === 'tcp' ? KERNEL : RING };
+export function only(transport: TransportName, more: SmcOptions = {}): TransportCase {
+  const side = ours(transport, { transports: [transport], ...(transport === 'tcp' ? {} : { fallback: 'error' as const }), ...more });
+  return { name: transport, client: side, server: side, capacity: CAPACITY[transport] };
 }

@@ -32,6 +32,8 @@ export interface TransportCase {
   readonly server: Side;
   /** Most bytes that can be under way between the two streams' own buffers. */
   readonly capacity: number;
+  /** Why processes of their own cannot have this case. */
+  readonly noProcesses?: string;
 }
 
 export interface Pair {

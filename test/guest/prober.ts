@@ -1,5 +1,5 @@
-// prober.ts - prints why SMC-R cannot be used in a process of its own, since that is found out once per process.
+// prober.ts - prints why SMC-R cannot be used, or null, in a process of its own, since libraries are loaded once per process.
 
 import { probe } from '@smcjs/core';
 
-console.log(JSON.stringify(probe().declines.find(({ transport }) => transport === 'smcr')));
+console.log(JSON.stringify(probe().declines.find(({ transport }) => transport === 'smcr') ?? null));

@@ -14,3 +14,5 @@ export * from './transport/backend.js';
 export type { Channel, ChannelCounters, ChannelSink } from './transport/channel.js';
 export { DECISION, type Decision, decide, decision } from './transport/decision.js';
 export { type Decline, decline, REASONS, reasonOfCode } from './transport/decline.js';
+export { useBackend } from './transport/found.js';
+export { PollWindow } from './worker/poll-window.js';

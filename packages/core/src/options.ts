@@ -7,6 +7,12 @@ import { TRANSPORT_NAMES, type TransportName } from './transport/decline.js';
 /** How long to poll for news before sleeping: learn it, never, or this many microseconds after the last activity. */
 export type BusyPoll = 'auto' | 'off' | number;
 
+/**
+ * How two ends on different hosts know that the other speaks SMC. 'auto': by what needs no word of the user. 'inline': the
+ * user says so; the client's first bytes are CLC, and the server looks whether they are.
+ */
+export type Discovery = 'auto' | 'inline';
+
 /** Options this library adds to those of node:net. Every one can also be set by its environment variable. */
 export interface SmcOptions {
   /** Transports that may be used, the server's order of preference. Env `SMC_TRANSPORTS` (comma separated). */
@@ -15,6 +21,12 @@ export interface SmcOptions {
   fallback?: 'tcp' | 'error';
   /** Busy polling. Env `SMC_BUSY_POLL`. */
   busyPoll?: BusyPoll;
+  /**
+   * 'inline' at a client: the server is this library with 'inline', too; its first bytes are CLC, which any other server takes for
+   * payload. At a server: the first bytes of every connection are looked at; what is not CLC is the program's. A client that says
+   * nothing is given to 'connection' after `handshakeTimeout`: for protocols in which the client speaks first. Env `SMC_DISCOVERY`.
+   */
+  discovery?: Discovery;
   /** Milliseconds a client waits for a listener that left a marker to offer SMC. Env `SMC_DISCOVERY_WAIT`. */
   discoveryWait?: number;
   /** Milliseconds a CLC message may take to arrive (RFC 7609; Linux uses 6000). Env `SMC_HANDSHAKE_TIMEOUT`. */
@@ -26,6 +38,11 @@ export interface SmcOptions {
    * other. Env `SMC_PEER_USERS` (comma separated).
    */
   peerUsers?: readonly number[];
+  /**
+   * Enterprise ids (UEIDs), 1 to 4: SMC-R is used between ends that have one in common, the client's first. Env `SMC_UEIDS` (comma
+   * separated).
+   */
+  ueids?: readonly string[];
 }
 
 /** All options with their values. */
@@ -76,6 +93,13 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
     valid: (value) => value === 'auto' || value === 'off' || between(0, 1_000_000)(value),
     parse: number,
   },
+  discovery: {
+    default: 'auto',
+    env: 'SMC_DISCOVERY',
+    accepts: "'auto' or 'inline'",
+    valid: (value) => value === 'auto' || value === 'inline',
+    parse: (text) => text,
+  },
   discoveryWait: {
     default: 200,
     env: 'SMC_DISCOVERY_WAIT',
@@ -107,6 +131,18 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
       new Set(value).size === value.length &&
       value.every((uid) => between(0, 2 ** 32 - 2)(uid) && uid !== OVERFLOW_UID),
     parse: (text) => text.split(',').map((uid) => number(uid.trim())),
+  },
+  ueids: {
+    default: ['SMCJS'],
+    env: 'SMC_UEIDS',
+    accepts: 'a list without repeats of 1 to 4 names: up to 32 capitals, digits, dots and hyphens, a capital or digit first',
+    valid: (value) =>
+      Array.isArray(value) &&
+      value.length >= 1 &&
+      value.length <= 4 &&
+      new Set(value).size === value.length &&
+      value.every((name) => typeof name === 'string' && /^[A-Z0-9][A-Z0-9.-]{0,31}$/.test(name)),
+    parse: (text) => text.split(',').map((name) => name.trim()),
   },
 };
 

@@ -53,6 +53,16 @@ const ROWS: { readonly [K in keyof Required<SmcOptions>]: Row } = {
     bad: ['on', '', -1, 1.5, 1_000_001, Number.NaN, Number.POSITIVE_INFINITY, '50', true, [50]],
     badText: ['on', '1000001', ...notNumbers],
   },
+  discovery: {
+    env: 'SMC_DISCOVERY',
+    default: 'auto',
+    good: [
+      ['auto', 'auto'],
+      ['inline', 'inline'],
+    ],
+    bad: ['', 'Inline', 'none', true, ['inline'], 1],
+    badText: ['Inline', 'none', ' inline'],
+  },
   discoveryWait: {
     env: 'SMC_DISCOVERY_WAIT',
     default: 200,
@@ -84,6 +94,17 @@ const ROWS: { readonly [K in keyof Required<SmcOptions>]: Row } = {
     ],
     bad: [0, RING_SIZE_MIN / 2, RING_SIZE_MIN + 1, 100_000, RING_SIZE_MAX * 2, 65_536.5, '65536', Number.NaN, true],
     badText: ['0', '8192', '100000', `${RING_SIZE_MAX * 2}`, '64K', ...notNumbers],
+  },
+  ueids: {
+    env: 'SMC_UEIDS',
+    default: ['SMCJS'],
+    good: [
+      [['A'], 'A'],
+      [['ONE.NET', '2-TWO'], ' ONE.NET , 2-TWO '],
+      [['A'.repeat(32)], 'A'.repeat(32)],
+    ],
+    bad: [[], ['a'], ['.A'], ['A B'], ['A', 'A'], ['A'.repeat(33)], ['A', 'B', 'C', 'D', 'E'], 'A', [1], [''], { 0: 'A', length: 1 }],
+    badText: ['a', 'A,A', 'A,', '-A', 'A,B,C,D,E'],
   },
   peerUsers: {
     env: 'SMC_PEER_USERS',

@@ -1,29 +1,63 @@
-// smcr.ts - the backend for RDMA between hosts. It says honestly why it is not used: this version finds out whether the
-// machine has what SMC-R needs, and does not yet speak the protocol.
+// smcr.ts - the backend: SMC-R over RDMA between hosts. Finding out whether the peer speaks it is the socket layer's; from the Proposal
+// on it is done here.
 
-import { type Backend, type Decline, decline, type Registration } from '@smcjs/core/backend';
+import {
+  type Backend,
+  type ClcClient,
+  type ClcServer,
+  type ClcTransport,
+  type Decline,
+  decline,
+  type ListenEndpoint,
+  type Registration,
+  type ResolvedOptions,
+  type TcpEnds,
+} from '@smcjs/core/backend';
+import type { SmcrEnvironment } from './backend/index.js';
+import { LateServer } from './late-server.js';
+import { later } from './later.js';
 import { ibverbs } from './verbs/ibverbs.js';
 import { lackingForSmcr } from './verbs/readiness.js';
+import type { VerbsProvider } from './verbs-provider.js';
 
-function lacking(): Decline {
-  const ready = 'an RDMA device is ready, but this version of @smcjs/smcr does not speak SMC-R over it';
-  return lackingForSmcr(ibverbs()) ?? decline('smcr', 'local', 'no-smcr', ready);
+/** How long what was found out about the machine is believed, milliseconds. */
+const PROBE_TIME = 1000;
+
+/** This loop as a peer, and the code for it. */
+interface Loaded {
+  readonly backend: typeof import('./backend/index.js');
+  readonly environment: SmcrEnvironment;
 }
 
-class SmcrBackend implements Backend {
+export class SmcrBackend implements Backend, ClcTransport {
   readonly name = 'smcr';
-  readonly #decline = lacking();
+  readonly clc = this;
+  readonly #provider: VerbsProvider;
+  readonly #lacking: (provider: VerbsProvider) => Decline | undefined;
+  #environment: Promise<Loaded> | undefined;
+  #probed: { readonly decline: Decline | undefined; readonly until: number } | undefined;
 
-  probe(): Decline {
-    return this.#decline;
+  /** `lacking`: why this provider cannot be used; asked again after a while. */
+  constructor(provider: VerbsProvider, lacking: (provider: VerbsProvider) => Decline | undefined) {
+    this.#provider = provider;
+    this.#lacking = lacking;
   }
 
-  register(): Registration | Decline {
-    return this.#decline;
+  probe(): Decline | undefined {
+    const now = performance.now();
+    if (this.#probed === undefined || now > this.#probed.until) {
+      this.#probed = { decline: this.#lacking(this.#provider), until: now + PROBE_TIME };
+    }
+    return this.#probed.decline;
   }
 
-  mayListen(): boolean {
-    return false;
+  /** Clients are not told: they know (`discovery`), or they do not ask. */
+  register(_endpoint: ListenEndpoint, { discovery }: ResolvedOptions): Registration | Decline {
+    return discovery === 'inline' ? { close: () => {} } : decline('smcr', 'local', 'unknown-peer');
+  }
+
+  mayListen(_port: number, { discovery }: ResolvedOptions): boolean {
+    return discovery === 'inline';
   }
 
   attempt(): undefined {
@@ -33,12 +67,33 @@ class SmcrBackend implements Backend {
   offer(): undefined {
     return undefined;
   }
+
+  client({ local, remote }: TcpEnds, options: ResolvedOptions, ready: (client: ClcClient | Decline) => void): void {
+    const make = async (): Promise<ClcClient | Decline> => {
+      const { environment, backend } = await this.#own();
+      const end = await environment.local(local.address, options);
+      return 'reason' in end ? end : new backend.SmcrClient(environment, end, remote.address, options);
+    };
+    later(make(), ready, (error) => decline('smcr', 'local', 'internal', error.message));
+  }
+
+  server(ends: TcpEnds, options: ResolvedOptions): ClcServer {
+    return new LateServer(this.#own().then(({ environment, backend }) => new backend.SmcrServer(environment, ends, options)));
+  }
+
+  #own(): Promise<Loaded> {
+    this.#environment ??= import('./backend/index.js').then((backend) => ({
+      backend,
+      environment: new backend.SmcrEnvironment(this.#provider),
+    }));
+    return this.#environment;
+  }
 }
 
 let backend: Backend | undefined;
 
 /** The SMC-R backend of this event loop. @smcjs/core finds it by itself when the package is installed. */
 export function smcr(): Backend {
-  backend ??= new SmcrBackend();
+  backend ??= new SmcrBackend(ibverbs(), lackingForSmcr);
   return backend;
 }

@@ -239,7 +239,7 @@ describe('an idle link', () => {
     const world = new World({ seed: 1 });
     await world.firstContact();
     const before = world.fabric.requests;
-    world.client.group.links[0]?.suspect(world.time.now());
+    world.client.group.links[0]?.suspect();
     await world.time.pass(1000);
     expect(world.fabric.requests).toBe(before + 2);
   });

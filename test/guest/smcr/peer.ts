@@ -184,7 +184,7 @@ export class SmcrPeer {
     socket.send(this.tamper(prepared.message));
     const confirm = await socket.next();
     if (confirm.type === 'decline') {
-      one.group.elements.giveBack(prepared.element);
+      one.group.elements.giveBack(prepared.element, true);
       one.releaseBuffer(prepared.buffer);
       if (confirm.outOfSync) this.registry.outOfSync(one.group);
       else if (founding !== undefined) one.group.abandon(confirm.diagnosis);
@@ -271,6 +271,7 @@ export class SmcrPeer {
     if (element === undefined) throw new Error('no element');
     const buffer = await one.sendBuffer(this.#size);
     const token = one.group.newToken();
+    one.group.announce(token);
     const agreement = this.#agreements.get(one) as Agreement;
     const gids = this.paths.map(({ gid }) => gid.gid);
     const message = smcrAnswer(type, { agreement, local: this.local, link, element, token, firstContact, hostname: 'guest', gids });

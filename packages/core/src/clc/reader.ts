@@ -1,7 +1,7 @@
 // reader.ts - finds CLC messages in the byte stream of a TCP connection, where payload may follow the last one directly.
 
 import { decode } from './codec.js';
-import { readHeader } from './header.js';
+import { readHeader, startsLikeClc } from './header.js';
 import type { ClcMessage } from './messages.js';
 
 /**
@@ -31,6 +31,11 @@ export class ClcReader {
     const message = decode(this.#pending.subarray(0, header.length));
     this.#pending = Buffer.from(this.#pending.subarray(header.length));
     return message;
+  }
+
+  /** Do the bytes that are held begin a CLC message? */
+  startsLikeClc(): 'yes' | 'no' | 'more' {
+    return startsLikeClc(this.#pending);
   }
 
   /** Bytes that are held. */

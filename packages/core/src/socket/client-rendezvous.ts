@@ -21,10 +21,13 @@ function encodedProposal(proposal: ClcProposal): Uint8Array {
   return known;
 }
 
-/** How a handshake ended. `rest` is payload that arrived behind the last CLC message. */
+/**
+ * How a handshake ended. `rest` is payload that arrived behind the last CLC message. `unspoken`: no CLC message has been or will be
+ * exchanged, and both sides know that.
+ */
 export type Outcome =
   | { readonly kind: 'ring'; readonly channel: Channel }
-  | { readonly kind: 'tcp'; readonly declines: readonly Decline[]; readonly rest: Buffer }
+  | { readonly kind: 'tcp'; readonly declines: readonly Decline[]; readonly rest: Buffer; readonly unspoken?: boolean }
   | { readonly kind: 'error'; readonly error: Error };
 
 /** A transport by which the server may be met. */
@@ -129,14 +132,11 @@ export class ClientRendezvous extends Handshake {
   }
 
   #noOffer(detail?: string): void {
-    this.#toTcp(this.#attempts.map(({ name }) => this.#declines.get(name) ?? decline(name, 'peer', 'no-offer', detail)));
+    const declines = this.#attempts.map(({ name }) => this.#declines.get(name) ?? decline(name, 'peer', 'no-offer', detail));
+    this.finish({ kind: 'tcp', declines, rest: this.#reader.rest(), unspoken: detail === undefined });
   }
 
   #plain(why: Decline): void {
-    this.#toTcp([why]);
-  }
-
-  #toTcp(declines: readonly Decline[]): void {
-    this.finish({ kind: 'tcp', declines, rest: this.#reader.rest() });
+    this.finish({ kind: 'tcp', declines: [why], rest: this.#reader.rest() });
   }
 }

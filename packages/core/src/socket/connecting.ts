@@ -6,12 +6,13 @@ import net from 'node:net';
 import { SmcError } from '../errors.js';
 import { refusesTcp, type ResolvedOptions } from '../options.js';
 import { CONNECT_PUBLISHES, complete, hasHandle, publishClient, revive, withoutPublishing } from '../tcp/handle.js';
-import type { Backend, Endpoint } from '../transport/backend.js';
+import type { Backend, ClcTransport, Endpoint } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { absent, type Decline, decline, type TransportName } from '../transport/decline.js';
-import { foldAddress } from '../transport/endpoint.js';
+import { endpointOf, foldAddress } from '../transport/endpoint.js';
 import { type Candidate, type CandidateName, select } from '../transport/select.js';
 import { type NormalizedConnect, normalizeConnect } from './arguments.js';
+import { ClcClientHandshake } from './clc-client.js';
 import { type Attempt, ClientRendezvous, type Outcome } from './client-rendezvous.js';
 import type { Socket } from './socket.js';
 import { control } from './socket-state.js';
@@ -42,7 +43,8 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     hasHandle(socket) ||
     options.localAddress !== undefined ||
     options.localPort !== undefined ||
-    (options as { blockList?: unknown }).blockList !== undefined;
+    (options as { blockList?: unknown }).blockList !== undefined ||
+    (options.lookup != null && typeof options.lookup !== 'function');
   const toPlain = (declines: readonly Decline[]) => {
     plain(...args);
     return settlePlain(socket, own, declines);
@@ -54,7 +56,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     // The attempt itself tells whether anybody is there.
     const to = endpoint({ address: host, family }, port);
     const attempts = findAttempts(own, to);
-    if (attempts.length === 0) return toPlain(nobody(own));
+    if (attempts.length === 0 && inlineTransport(own) === undefined) return toPlain(nobody(own));
     begin(socket, options, callback);
     new Connecting(socket, options, own, [to], attempts).next();
     return socket;
@@ -138,7 +140,8 @@ function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
     // With one address the attempt itself tells; with several, one that may be meant decides for all.
     const [only] = endpoints;
     const first = endpoints.length === 1 && only !== undefined ? findAttempts(own, only) : [];
-    if (first.length === 0 && (endpoints.length === 1 || !endpoints.some((to) => mayListen(own, to)))) {
+    const alone = first.length === 0 && inlineTransport(own) === undefined;
+    if (alone && (endpoints.length === 1 || !endpoints.some((to) => mayListen(own, to)))) {
       // Nobody there: node:net connects as if we had not been here; the name is not looked up again.
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
@@ -171,6 +174,13 @@ function usable(own: ResolvedOptions): Backend[] {
 }
 
 const mayListen = (own: ResolvedOptions, to: Endpoint) => usable(own).some((backend) => backend.mayListen(to.port, own, to));
+
+/** The transport by which a server is met that is told to speak CLC: our first bytes will be. */
+function inlineTransport(own: ResolvedOptions): { readonly name: TransportName; readonly clc: ClcTransport } | undefined {
+  if (own.discovery !== 'inline') return undefined;
+  for (const { name, clc } of usable(own)) if (clc !== undefined) return { name, clc };
+  return undefined;
+}
 
 /** Every transport of ours with a listener at this endpoint: the server takes the one it prefers. */
 function findAttempts(own: ResolvedOptions, to: Endpoint): Attempt[] {
@@ -241,24 +251,47 @@ class Connecting {
     });
     inner.once('connect', () => {
       inner.off('error', failed);
-      if (found.length === 0) return this.#settle(inner, undefined);
+      if (found.length === 0) return this.#inline(inner, undefined);
       const handshake = new ClientRendezvous(found, inner, this.#own, (outcome) =>
-        control.inScope(this.#socket, () => this.#settle(inner, outcome)),
+        control.inScope(this.#socket, () => {
+          if (outcome.kind === 'tcp' && outcome.unspoken) this.#inline(inner, outcome);
+          else this.#settle(inner, outcome);
+        }),
       );
       control.setAbort(this.#socket, () => handshake.abort());
       handshake.start();
     });
   }
 
-  #settle(inner: net.Socket, outcome: Outcome | undefined): void {
+  /** No offer has come (`before` says why): the server may have been told to look for a Proposal. */
+  #inline(inner: net.Socket, before: Extract<Outcome, { kind: 'tcp' }> | undefined): void {
+    const transport = inlineTransport(this.#own);
+    const local = endpointOf(inner.localAddress, inner.localPort);
+    const remote = endpointOf(inner.remoteAddress, inner.remotePort);
+    if (transport === undefined || local === undefined || remote === undefined) return this.#settle(inner, before);
+    const { name, clc } = transport;
+    const known = before?.declines ?? [];
+    const handshake = new ClcClientHandshake(name, clc, { local, remote }, inner, this.#own, (outcome) => {
+      const all = outcome.kind === 'tcp' ? { ...outcome, declines: [...known, ...outcome.declines] } : outcome;
+      control.inScope(this.#socket, () => this.#settle(inner, all, known));
+    });
+    control.setAbort(this.#socket, () => handshake.abort());
+    inner.resume();
+    handshake.start();
+  }
+
+  /** `before`: why a ring was not had by other transports. */
+  #settle(inner: net.Socket, outcome: Outcome | undefined, before: readonly Decline[] = []): void {
     const socket = this.#socket;
     if (outcome?.kind === 'error') return void socket.destroy(outcome.error);
     const ring = outcome?.kind === 'ring';
-    const known = outcome?.kind === 'tcp' ? outcome.declines : [];
+    const known = outcome?.kind === 'tcp' ? outcome.declines : before;
     const declines = declinesOf(this.#own, ({ name }) => {
       if (ring && name === outcome.channel.transport) return 'usable';
-      if (ring && this.#found.includes(name)) return decline(name, 'peer', 'not-preferred');
-      return known.find(({ transport }) => transport === name) ?? absent(name, 'client');
+      const why = known.find(({ transport }) => transport === name);
+      if (why !== undefined) return why;
+      const offered = this.#found.includes(name) || inlineTransport(this.#own)?.name === name;
+      return ring && offered ? decline(name, 'peer', 'not-preferred') : absent(name, 'client');
     });
     control.setDeclines(socket, declines);
     if (ring) control.toRing(socket, inner, outcome.channel);

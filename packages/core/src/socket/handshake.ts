@@ -2,14 +2,12 @@
 
 import type net from 'node:net';
 import { encode } from '../clc/index.js';
-import type { ClcMessage } from '../clc/messages.js';
+import { CLC_OS, type ClcMessage, type ClcPath, type ClcVersion } from '../clc/messages.js';
 import type { ClcReader } from '../clc/reader.js';
 import { SmcError, systemError } from '../errors.js';
 import type { ResolvedOptions } from '../options.js';
 import type { Decline } from '../transport/decline.js';
 import type { Outcome } from './client-rendezvous.js';
-
-const OS_LINUX = 2;
 
 export abstract class Handshake {
   protected readonly options: ResolvedOptions;
@@ -21,8 +19,8 @@ export abstract class Handshake {
   #sent: (() => void) | undefined;
   readonly #onData = (bytes: Buffer) => this.onBytes(bytes);
   readonly #onEnd = () => this.onEnd();
-  readonly #onError = (error: Error) => this.fail(error);
-  readonly #onClose = () => this.fail(systemError('ECONNRESET', 'read'));
+  readonly #onError = (error: Error) => this.onLost(error);
+  readonly #onClose = () => this.onLost(systemError('ECONNRESET', 'read'));
 
   constructor(inner: net.Socket, options: ResolvedOptions, done: (outcome: Outcome) => void) {
     this.#inner = inner;
@@ -32,6 +30,10 @@ export abstract class Handshake {
 
   protected abstract onBytes(bytes: Buffer): void;
   protected abstract onEnd(): void;
+  /** The TCP connection is gone. */
+  protected onLost(error: Error): void {
+    this.fail(error);
+  }
   /** The handshake is over without a ring: what was set aside for one is given back. */
   protected abstract onOver(): void;
 
@@ -68,10 +70,9 @@ export abstract class Handshake {
     });
   }
 
-  protected sendDecline(why: Decline): void {
-    this.send(
-      encode({ type: 'decline', path: 'smcd', version: 2, peerId: new Uint8Array(8), diagnosis: why.code, outOfSync: false, os: OS_LINUX }),
-    );
+  protected sendDecline({ code }: Decline, path: ClcPath = 'smcd', version: ClcVersion = 2, outOfSync = false): void {
+    const os = version === 1 ? CLC_OS.none : CLC_OS.linux;
+    this.send(encode({ type: 'decline', path, version, peerId: new Uint8Array(8), diagnosis: code, outOfSync, os }));
   }
 
   /** The next message, or undefined when it is not whole or not one: then the handshake has failed. */

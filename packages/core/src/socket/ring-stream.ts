@@ -119,9 +119,14 @@ export class RingStream implements ChannelSink, SenderOwner {
     this.onNews();
   }
 
-  /** The TCP connection ended (`reset`: by RST). Final inside a host: what is in the ring is all there will be. */
+  /**
+   * The TCP connection ended (`reset`: by RST). Final inside a host: what is in the ring is all there will be. Between hosts the
+   * transport finds out whether the peer is still there, and says so by {@link onPeerLost}.
+   */
   onGuardClosed(reset: boolean): void {
     if (this.#closed) return;
+    const { suspect } = this.channel;
+    if (suspect !== undefined && !this.#final) return suspect();
     // Who has closed in order resets the TCP connection when nothing of it is needed any more: see endsByReset.
     if (reset && (this.channel.rx.state() & (CONN_STATE.closed | CONN_STATE.abnormal)) !== CONN_STATE.closed) this.#reset = true;
     this.#final = true;
@@ -158,7 +163,8 @@ export class RingStream implements ChannelSink, SenderOwner {
    * Is the TCP connection to be ended by RST? Known after {@link close}. After a reset: a peer that does not know yet must not
    * take our end for the end of all there is. And when the peer has said in its ring that it is done: then it has read all
    * of the handshake, our state says how this ended, and a FIN would only keep the source port, which was bound, for a minute
-   * in TIME_WAIT: less than 500 connections a second used up all 28,232.
+   * in TIME_WAIT: less than 500 connections a second used up all 28,232. Never between hosts, where the peer hears of it by other
+   * means and the last message of the handshake must not get lost.
    */
   get endsByReset(): boolean {
     return this.#endsByReset;
@@ -248,7 +254,8 @@ export class RingStream implements ChannelSink, SenderOwner {
     this.#closed = rx.closed = true;
     clearTimeout(this.#verdict);
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
-    this.#endsByReset = this.#reset || (rx.state() & (CONN_STATE.sendingDone | CONN_STATE.closed)) !== 0;
+    const done = (rx.state() & (CONN_STATE.sendingDone | CONN_STATE.closed)) !== 0;
+    this.#endsByReset = this.channel.suspect === undefined && (this.#reset || done);
     this.channel.notify();
     this.channel.close();
     this.reader?.();

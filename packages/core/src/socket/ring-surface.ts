@@ -68,7 +68,7 @@ export class RingSurface {
   /**
    * A view of exactly `length` bytes of the peer's ring to fill in place; undefined when there is no room now (see
    * {@link writable}), while the stream still has unwritten chunks, and when either side has closed. The memory is the
-   * peer's ring: lent until `commit` or the next sending call, not to be kept. Over the memory transport it is shorter
+   * peer's ring: lent until `commit` or the next sending call, not to be kept. Over memory and smcr it is shorter
    * where the ring wraps.
    */
   reserve(length: number): Uint8Array | undefined {

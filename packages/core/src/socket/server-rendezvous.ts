@@ -94,7 +94,7 @@ export class ServerRendezvous extends Handshake {
   #giveUp(why: Decline): void {
     switch (decide(this.#offer.decisionWords, DECISION.offered, DECISION.tcpByServer)) {
       case DECISION.tcpByServer:
-        return this.#plain(why);
+        return this.#plain(why, true);
       case DECISION.claimed:
         return this.#claimed();
       default:
@@ -139,7 +139,7 @@ export class ServerRendezvous extends Handshake {
     this.within(this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'read')));
   }
 
-  #plain(why: Decline): void {
-    this.finish({ kind: 'tcp', declines: [why], rest: this.#reader.rest() });
+  #plain(why: Decline, unspoken = false): void {
+    this.finish({ kind: 'tcp', declines: [why], rest: this.#reader.rest(), unspoken });
   }
 }

@@ -6,10 +6,11 @@ import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js';
 import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept, listeningDescriptor } from '../tcp/handle.js';
-import type { AcceptedConnection, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import type { AcceptedConnection, ClcServer, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
 import { absent, type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
+import { ClcServerHandshake } from './clc-server.js';
 import type { Outcome } from './client-rendezvous.js';
 import { endpointOf } from '../transport/endpoint.js';
 import { ServerRendezvous } from './server-rendezvous.js';
@@ -25,6 +26,7 @@ type Found =
   | { readonly name: CandidateName; readonly offer: ServerOffer }
   | { readonly offer: undefined; readonly declines: readonly Decline[] | undefined };
 const PLAIN: Found = { offer: undefined, declines: undefined };
+const NOTHING = Buffer.alloc(0);
 
 /** Accepted sockets belong to nobody's asynchronous context, as in node:net. */
 const root = new AsyncResource('SMC');
@@ -47,6 +49,8 @@ export class Server extends net.Server {
   /** Context of listen(): that of 'connection'. */
   #scope = root;
   #declines: readonly Decline[] = [];
+  /** The first bytes of a connection are looked at: `discovery` is 'inline', and this is no path. */
+  #inline = false;
   /** @internal What a connection that was plain from the start has for its declines. */
   plainDeclines: readonly Decline[] = [];
 
@@ -86,6 +90,7 @@ export class Server extends net.Server {
     this.#unregister();
     replaceAccept(this, (handle) => this.#acceptHandle(handle));
     const endpoint = listenEndpoint(this.address(), this.#ipv6Only);
+    this.#inline = this.#own.discovery === 'inline' && endpoint !== undefined;
     const declines: Decline[] = [];
     const wanted = candidatesOf(this.#own);
     for (const name of CANDIDATES) if (!wanted.includes(name)) declines.push(decline(name, 'local', 'configuration'));
@@ -116,9 +121,11 @@ export class Server extends net.Server {
   /** A connection was accepted. Plain clients go on at once, in this very call. */
   #acceptHandle(handle: AcceptedHandle): void {
     const found = this.#findOffer(handle);
-    const socket = found.offer !== undefined ? new net.Socket(handle.options(true)) : new Socket(handle.options());
+    const undecided = found.offer !== undefined || this.#inline;
+    const socket = undecided ? new net.Socket(handle.options(true)) : new Socket(handle.options());
     adoptAccepted(this, socket);
     if (found.offer !== undefined) this.#meet(socket, found.name, found.offer);
+    else if (this.#inline) this.#listenForClc(this.#undecided(socket), socket, found.declines, NOTHING);
     else this.#plain(socket as Socket, found.declines);
   }
 
@@ -134,6 +141,7 @@ export class Server extends net.Server {
     };
     const found = this.#findOffer(connection);
     if (found.offer !== undefined) return this.#meet(accepted, found.name, found.offer);
+    if (this.#inline) return this.#listenForClc(this.#undecided(accepted), accepted, found.declines, NOTHING);
     return this.#plain(Object.setPrototypeOf(accepted, Socket.prototype) as Socket, found.declines);
   }
 
@@ -168,7 +176,8 @@ export class Server extends net.Server {
     return heard;
   }
 
-  #meet(accepted: net.Socket, name: CandidateName, offer: ServerOffer): boolean {
+  /** The socket of a connection whose transport is to be settled. */
+  #undecided(accepted: net.Socket): Socket {
     accepted.allowHalfOpen = true;
     const socket = new Socket(this.#socketOptions);
     control.setOptions(socket, this.#own);
@@ -178,11 +187,45 @@ export class Server extends net.Server {
       root.runInAsyncScope(() => new AsyncResource('SMCSOCKET')),
     );
     control.setInner(socket, accepted);
+    return socket;
+  }
+
+  #meet(accepted: net.Socket, name: CandidateName, offer: ServerOffer): boolean {
+    const socket = this.#undecided(accepted);
     const others = this.#declines.concat([...this.#registered].filter((other) => other !== name).map((other) => absent(other, 'server')));
-    const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => this.#settle(socket, accepted, outcome, others));
+    const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => {
+      // Who has not taken an offer may still send a Proposal.
+      if (outcome.kind === 'tcp' && outcome.unspoken && this.#inline) {
+        this.#listenForClc(socket, accepted, [...others, ...outcome.declines], outcome.rest);
+      } else this.#settle(socket, accepted, outcome, others);
+    });
     control.setAbort(socket, () => handshake.abort());
     handshake.start();
     accepted.resume();
+    return true;
+  }
+
+  /**
+   * `discovery: 'inline'`: looks whether the client begins with CLC. `declines`: why other transports are not used; absent for a
+   * connection with which nothing has been tried. `first`: what has been read of it.
+   */
+  #listenForClc(socket: Socket, accepted: net.Socket, declines: readonly Decline[] | undefined, first: Buffer): boolean {
+    const others = (declines ?? this.plainDeclines).filter(({ transport }) => transport !== 'smcr' && transport !== 'tcp');
+    // What this side lacks says more than that the client did not begin with CLC.
+    const lacking = this.#declines.find(({ transport }) => transport === 'smcr');
+    const handshake = new ClcServerHandshake(
+      'smcr',
+      () => lacking ?? serveClc(accepted, this.#own),
+      accepted,
+      this.#own,
+      (outcome) => {
+        const plain = outcome.kind === 'tcp' && lacking !== undefined ? { ...outcome, declines: [lacking] } : outcome;
+        this.#settle(socket, accepted, plain, others);
+      },
+    );
+    control.setAbort(socket, () => handshake.abort());
+    accepted.resume();
+    handshake.start(first);
     return true;
   }
 
@@ -205,6 +248,16 @@ export class Server extends net.Server {
     this.#scope.runInAsyncScope(() => this.#emitConnection(socket));
     if (!socket.destroyed && !socket.isPaused()) socket.read(0);
   }
+}
+
+/** What answers a Proposal: the transport, or why there is none. */
+function serveClc(accepted: net.Socket, own: ResolvedOptions): ClcServer | Decline {
+  const local = endpointOf(accepted.localAddress, accepted.localPort);
+  const remote = endpointOf(accepted.remoteAddress, accepted.remotePort);
+  const backend = usableBackend('smcr');
+  if ('reason' in backend) return backend;
+  if (local === undefined || remote === undefined || backend.clc === undefined) return decline('smcr', 'local', 'modes-differ');
+  return backend.clc.server({ local, remote }, own);
 }
 
 const sorted = (declines: Decline[]): readonly Decline[] =>

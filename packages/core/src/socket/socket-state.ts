@@ -31,6 +31,8 @@ export interface State {
   /** Bytes of CLC that went over the handle before it became this socket's. */
   clc: { read: number; written: number };
   unref: boolean;
+  /** Keeps the loop alive in place of a TCP connection that has ended before the peer has, see Channel.suspect. */
+  hold: NodeJS.Timeout | undefined;
   /** The asynchronous context of what the socket emits. */
   readonly scope: AsyncResource;
 }
@@ -69,6 +71,7 @@ export const control = {
       sockname: {},
       clc: { read: 0, written: 0 },
       unref: false,
+      hold: undefined,
       scope,
     };
   },
@@ -123,10 +126,18 @@ export const control = {
     const stream = new RingStream(socket, channel, socket[kOnRead], state.scope);
     state.stream = stream;
     channel.setBusyPoll(control.options(socket).busyPoll);
+    const closed = (reset: boolean) => {
+      stream.onGuardClosed(reset);
+      if (stream.closed || channel.suspect === undefined || state.hold !== undefined) return;
+      state.hold = setInterval(() => {}, 2 ** 30);
+      if (state.unref) state.hold.unref();
+    };
     inner.on('data', () => stream.violation('byte on the idle TCP connection'));
-    inner.on('end', () => stream.onGuardClosed(false));
-    inner.on('error', (error: NodeJS.ErrnoException) => stream.onGuardClosed(error.code === 'ECONNRESET'));
-    inner.on('close', () => stream.onGuardClosed(false));
+    inner.on('end', () => closed(false));
+    inner.on('error', (error: NodeJS.ErrnoException) => closed(error.code === 'ECONNRESET'));
+    inner.on('close', () => closed(false));
     inner.resume();
+    // It may have ended in the handshake.
+    if (inner.readableEnded || inner.destroyed) setImmediate(() => closed(false));
   },
 };

@@ -28,10 +28,15 @@ export interface SocketStats {
   readonly bytesWritten: number;
   /** Ring connections only: bytes of the ring we read and of the ring we write. */
   readonly ringSize?: { readonly local: number; readonly peer: number };
-  /** Ring connections only: wake-ups. Over smcd those the peer needed because it slept; over memory those of this side. */
+  /**
+   * Ring connections only: wake-ups. Over smcd those the peer needed because it slept; over memory those of this side; over smcr those of
+   * this side's link group, by its completion channel.
+   */
   readonly doorbells?: number;
-  /** Ring connections only: times the peer was told that there is news, with or without a wake-up. */
+  /** Ring connections only: times the peer was told that there is news, with or without a wake-up. Over smcr: CDC messages sent. */
   readonly notifications?: number;
+  /** Over smcr only: RDMA WRITEs. */
+  readonly rdmaWrites?: number;
 }
 
 type Callback = (error?: Error | null) => void;
@@ -192,6 +197,7 @@ export class Socket extends net.Socket {
     if (state === undefined || state.phase === 'tcp') return base._destroy.call(this, error, callback);
     state.abort?.();
     state.stream?.close(false);
+    clearInterval(state.hold);
     // 'close' comes when the descriptor is closed, with hadError, as on any socket. The base class does the counting.
     const hadError = error !== null && error !== undefined;
     const emit = this.emit as (event: string | symbol, ...args: unknown[]) => boolean;
@@ -220,7 +226,7 @@ export class Socket extends net.Socket {
     if (state?.stream === undefined) return super.resetAndDestroy();
     if (this.destroyed) return this;
     state.stream.close(true);
-    state.inner?.resetAndDestroy();
+    if (state.stream.channel.suspect === undefined) state.inner?.resetAndDestroy();
     return this.destroy();
   }
 
@@ -290,8 +296,13 @@ function keepsLoop(socket: Socket, keep: boolean): boolean {
   const state = socket[kState];
   if (state === undefined || state.phase === 'tcp') return false;
   state.unref = !keep;
-  if (keep) state.inner?.ref();
-  else state.inner?.unref();
+  if (keep) {
+    state.inner?.ref();
+    state.hold?.ref();
+  } else {
+    state.inner?.unref();
+    state.hold?.unref();
+  }
   return true;
 }
 

@@ -90,6 +90,8 @@ export function moveHandle(from: net.Socket, to: net.Socket): void {
 /** The server that counts this connection: it moves with the user's socket. */
 export function moveServer(from: net.Socket, to: net.Socket): void {
   const { _server } = internals(from);
+  // One that has ended does not count any more.
+  if (from.destroyed && _server !== null) (_server as unknown as AcceptingServer)._connections++;
   internals(to)._server = internals(to).server = _server;
   internals(from)._server = null;
 }

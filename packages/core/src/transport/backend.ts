@@ -38,6 +38,8 @@ export interface Backend {
   attempt(to: Endpoint, options: ResolvedOptions): ClientAttempt | undefined;
   /** Server, after TCP accepted: an offer when the other end of this connection waits for one and it can be made. */
   offer(connection: AcceptedConnection, options: ResolvedOptions): ServerOffer | Decline | undefined;
+  /** The transport is agreed by CLC alone: see {@link ClcTransport}. Such a backend makes no attempts and no offers. */
+  readonly clc?: ClcTransport;
 }
 
 /** An accepted TCP connection, as far as a backend needs to know it. */
@@ -88,4 +90,52 @@ export interface ServerOffer extends OfferBase {
   /** Checks the client's Confirm: undefined when all is well. */
   confirmed(confirm: ClcAcceptConfirm): Decline | undefined;
   channel(): Channel;
+}
+
+/** The two ends of an established TCP connection. */
+export interface TcpEnds {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+}
+
+/**
+ * A transport that is agreed by CLC messages on the TCP connection and by messages of its own behind them, without any memory
+ * shared before (SMC-R; RFC 7609 sections 3.1 and 3.5, appendix C). All calls return at once; callbacks come once, from the loop or within the
+ * call, and may come after `release`, which whoever called ignores.
+ */
+export interface ClcTransport {
+  /** Client, after TCP connected to a server that speaks CLC. A Decline: nothing has been sent, the connection is plain. */
+  client(ends: TcpEnds, options: ResolvedOptions, ready: (client: ClcClient | Decline) => void): void;
+  /** Server, when a Proposal has come. */
+  server(ends: TcpEnds, options: ResolvedOptions): ClcServer;
+}
+
+/** Why a handshake by CLC cannot go on. */
+export interface ClcRefusal {
+  readonly why: Decline;
+  /**
+   * decline: the peer is told, and the connection is plain. out-of-sync: the same, and the peer is to end the link group.
+   * reset: this side has sent its last message and may decline no more.
+   */
+  readonly how: 'decline' | 'out-of-sync' | 'reset';
+}
+
+export interface ClcClient {
+  readonly proposal: ClcProposal;
+  /** Checks the Accept and gets everything ready: the Confirm to send, or why not. */
+  accepted(accept: ClcAcceptConfirm, done: (result: ClcAcceptConfirm | ClcRefusal) => void): void;
+  /** The Confirm has been sent: the channel when the link is known to work. */
+  confirmed(done: (result: Channel | ClcRefusal) => void): void;
+  /** The connection does not use it: everything is given back. Not called after a channel was had. Idempotent. */
+  release(): void;
+}
+
+export interface ClcServer {
+  /** Checks the Proposal and gets everything ready: the Accept to send, or why not. */
+  proposed(proposal: ClcProposal, done: (result: ClcAcceptConfirm | ClcRefusal) => void): void;
+  /** Checks the Confirm: the channel when the link is known to work. */
+  confirmed(confirm: ClcAcceptConfirm, done: (result: Channel | ClcRefusal) => void): void;
+  /** The client has declined. `outOfSync`: it does not know the link group, which therefore ends. Then `release`. */
+  declined(outOfSync: boolean): void;
+  release(): void;
 }

@@ -4,13 +4,14 @@ import type { Backend } from './backend.js';
 import { type Decline, decline, type TransportName } from './decline.js';
 import { memory } from '../memory/memory.js';
 import { missingInternals } from '../tcp/handle.js';
+import { found } from './found.js';
 
 type Found = Backend | Decline;
 type CandidateName = Exclude<TransportName, 'tcp'>;
 
 const PACKAGES = { smcd: '@smcjs/smcd', smcr: '@smcjs/smcr' } as const;
 
-const found = new Map<CandidateName, Found>([['memory', memory()]]);
+found.set('memory', memory());
 
 async function find(name: keyof typeof PACKAGES): Promise<Found> {
   try {

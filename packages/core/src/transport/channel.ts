@@ -21,6 +21,8 @@ export interface ChannelCounters {
   /** Doorbells rung because the peer slept, and notifications that needed none. */
   doorbells: number;
   notifications: number;
+  /** RDMA WRITEs posted; SMC-R only. */
+  rdmaWrites?: number;
 }
 
 /** One connection over a pair of rings: ours, which the peer writes, and the peer's, which we write. */
@@ -42,6 +44,11 @@ export interface Channel {
   /** Asks for one call of `sink.onNews` from the loop, soon: more is to be done than fits one turn. */
   again(): void;
   setBusyPoll(mode: BusyPoll): void;
+  /**
+   * The TCP connection has ended before the peer has. Absent: that is final, who closes it is gone. Where the two ends may be on
+   * different hosts it is a suspicion: this call has it looked into, and the connection goes on until `sink.onPeerLost`.
+   */
+  readonly suspect?: () => void;
   /** This side is done with both rings. Their memory is reused when the peer is done too. Idempotent. */
   close(): void;
 }

@@ -93,6 +93,16 @@ export const REASONS = {
     text: 'the listener did not offer SMC in time',
     hint: 'a plain listener shares the port, or the server is stopped; see discoveryWait',
   },
+  'no-gid': {
+    code: 0x0a150000,
+    text: 'no RDMA port has a GID for the address of the connection',
+    hint: 'connect by an address that the network interface of the RDMA device has (rdma link; ip addr)',
+  },
+  'unknown-peer': {
+    code: 0x0a140000,
+    text: 'it cannot be known whether the peer speaks SMC',
+    hint: "where both ends use this library and the client speaks first: discovery: 'inline' at both (SMC_DISCOVERY)",
+  },
   'foreign-user': {
     code: 0x0a090000,
     text: 'the peer runs as another user',
@@ -162,5 +172,6 @@ export function reasonOfCode(code: number): DeclineReason {
 /** Nobody was found to speak this transport for a connection: what is said of it at the client and at the server. */
 export function absent(transport: TransportName, end: 'client' | 'server'): Decline {
   if (transport === 'memory') return decline(transport, 'path', 'not-same-host', 'the two ends are not in the same event loop');
+  if (transport === 'smcr') return decline(transport, 'path', 'unknown-peer');
   return end === 'client' ? decline(transport, 'path', 'no-marker') : decline(transport, 'peer', 'peer-not-smc');
 }

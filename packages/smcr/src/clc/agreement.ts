@@ -8,6 +8,7 @@ import type { LlcVersion } from '../llc/index.js';
 
 /** Diagnosis codes for Decline: the rows of `REASONS` in @smcjs/core with these codes. */
 export const DIAGNOSIS = {
+  noMemory: 0x01010000,
   noV2Extension: 0x03030004,
   noUeid: 0x03030008,
   release: 0x03030009,
@@ -15,6 +16,7 @@ export const DIAGNOSIS = {
   maxLinks: 0x0303000b,
   modesDiffer: 0x03040000,
   subnet: 0x03070000,
+  noActiveLink: 0x030a0000,
   noServerLink: 0x030b0000,
   version: 0x030c0000,
   noRoute: 0x030e0000,

@@ -64,6 +64,9 @@ export class SmcrConnection {
   readonly send: SendHalf;
   readonly receiving: ReceiveHalf;
   readonly closing = new CloseStates();
+  /** CDC messages and RDMA WRITEs transmitted. */
+  messages = 0;
+  writes = 0;
 
   readonly #tx: Int32Array;
   readonly #rx: Int32Array;
@@ -159,6 +162,7 @@ export class SmcrConnection {
 
   /** What goes out next; {@link pending} was true. It counts as posted: exactly one of completed, lost, failover follows. */
   transmit(out: Transmission): void {
+    this.messages++;
     out.writeCount = 0;
     const { message } = out;
     message.token = this.peerToken;
@@ -182,6 +186,7 @@ export class SmcrConnection {
     message.consumerWrap = this.receiving.cursor.wrap;
     message.consumerOffset = this.receiving.cursor.offset;
     message.state = this.closing.sent;
+    this.writes += out.writeCount;
   }
 
   /** The oldest message transmitted has been acknowledged by the peer's adapter. Returns {@link NEWS} bits. */
@@ -209,7 +214,9 @@ export class SmcrConnection {
     this.#validate = this.#due = false;
     if (this.closing.state === 'closed') return 0;
     this.closing.step('lost');
-    return this.#reset();
+    // A peer that has closed in order has said all it had to say, and it is here.
+    const { received } = this.closing;
+    return (received & CDC_STATE.closed) !== 0 && (received & CDC_STATE.abnormal) === 0 ? NEWS.state : this.#reset();
   }
 
   /** The byte last put into the tx ring is urgent. Call it before that byte is transmitted. */

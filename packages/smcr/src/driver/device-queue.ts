@@ -29,6 +29,8 @@ export class DeviceQueue {
   readonly kept = Buffer.alloc(2 * LLC_MAX_LENGTH);
   /** Polling or arming failed: whoever owns the device has closed it, or it is gone. Nothing completes any more. */
   broken = false;
+  /** Why, when it is the device. */
+  error: Error | undefined;
   readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
   #next = 0;
   #count = 0;
@@ -38,7 +40,7 @@ export class DeviceQueue {
     this.queue = queue;
   }
 
-  /** `onEvent` handles everything that completed, by {@link poll}. */
+  /** `onEvent`: the completion channel woke the loop, and the queue is not armed; {@link rest} arms it. */
   static async open(
     context: VerbsContext,
     pd: ProtectionDomain,
@@ -47,14 +49,19 @@ export class DeviceQueue {
   ): Promise<DeviceQueue> {
     const queue = await context.createCompletionQueue(entries);
     const device = new DeviceQueue(pd, queue);
-    queue.onEvent = () => {
-      onEvent(device);
-      device.#arm();
-      // What completed before it was armed has no event of its own.
-      onEvent(device);
-    };
-    device.#arm();
+    queue.onEvent = () => onEvent(device);
+    device.rest();
     return device;
+  }
+
+  /** Asks for an event at the next completion. What completed before has none: {@link poll} again. */
+  rest(): void {
+    if (this.broken) return;
+    try {
+      this.queue.arm(false);
+    } catch (error) {
+      this.#break(error);
+    }
   }
 
   /** No event comes any more. All queue pairs that used it are destroyed. */
@@ -64,13 +71,16 @@ export class DeviceQueue {
     await this.queue.destroy();
   }
 
-  /** Hands out completions until there are none. `handle` gets the record and where it starts; it may call this again. */
-  poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): void {
-    for (;;) {
+  /**
+   * Hands out completions until there are none; returns how many. `handle` gets the record and where it starts; it may call this
+   * again.
+   */
+  poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): number {
+    for (let handled = 0; ; handled++) {
       if (this.#next === this.#count) {
         this.#next = 0;
         this.#count = this.#take();
-        if (this.#count === 0) return;
+        if (this.#count === 0) return handled;
       }
       const at = this.#next++ * COMPLETION.words;
       const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);
@@ -82,18 +92,14 @@ export class DeviceQueue {
     if (this.broken) return 0;
     try {
       return this.queue.poll(this.#completions, this.kept);
-    } catch {
-      this.broken = true;
+    } catch (error) {
+      this.#break(error);
       return 0;
     }
   }
 
-  #arm(): void {
-    if (this.broken) return;
-    try {
-      this.queue.arm(false);
-    } catch {
-      this.broken = true;
-    }
+  #break(error: unknown): void {
+    this.broken = true;
+    this.error = error as Error;
   }
 }

@@ -1,6 +1,7 @@
 // group-driver.ts - does the I/O of one link group over RDMA verbs: the LinkGroupPort that is not simulated.
 //
-// Completions are handled when the completion channel has an event, all of them, before the queue is armed again. Work on one link
+// Completions are handled when the completion channel has an event, all of them, before the queue is armed again; or, while the owner
+// polls (`awake`), whenever it looks. Work on one link
 // waits for the control verbs of that link, which take place on the provider's own thread; data goes on meanwhile.
 
 import { emptyCdc, CDC_TYPE, readCdc } from '../cdc/index.js';
@@ -16,9 +17,10 @@ import {
 } from '../group/index.js';
 import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import type { Clock } from './clock.js';
-import { DeviceQueue, type LinkEntry } from './device-queue.js';
+import { Completions } from './completions.js';
+import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
-import { activateEntry, choosePath, COMPLETION_ENTRIES, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
+import { activateEntry, choosePath, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
 import { receiveSlot } from './link-queue.js';
 import { type GroupEvents, Owner } from './owner.js';
 import type { SharedMemory } from './shared-memory.js';
@@ -45,18 +47,27 @@ export class GroupDriver implements LinkGroupPort {
   readonly #randomPsn: () => number;
   readonly #owner: Owner;
   readonly #longMessages: boolean;
-  readonly #devices = new Map<VerbsContext, Promise<DeviceQueue>>();
-  readonly #open: DeviceQueue[] = [];
+  /** How its completion queues are looked at: the owner may poll them. */
+  readonly completions = new Completions({
+    completion: (entry, completions, at) => this.#onCompletion(entry, completions, at),
+    broken: (link, error) => {
+      if (error !== undefined) this.lastError = error;
+      this.#fail(link);
+    },
+    settled: () => this.#tellFailed(),
+    woken: () => this.#owner.woken(),
+  });
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #pathOf = new Map<Link, LinkPath>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
+  /** Why a verb failed, the last time one did. */
+  lastError: Error | undefined;
   readonly #failed = new Set<Link>();
   /** One per level: handling a message may need those of other links first. */
   readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
   /** What is being made or taken down. */
   readonly #work = new Set<Promise<void>>();
-  #handling = 0;
   #cancelTick: () => void;
 
   constructor(options: GroupDriverOptions) {
@@ -93,7 +104,20 @@ export class GroupDriver implements LinkGroupPort {
    */
   bind(member: Member, buffer: SharedMemory): void {
     this.#memory.bind(member, buffer);
-    queueMicrotask(() => this.group.receiveEarly(member, this.now));
+    queueMicrotask(() => this.group.welcome(member, this.now));
+  }
+
+  /** Nothing that was sent is underway. */
+  get isIdle(): boolean {
+    return [...this.#entries.values()].every(({ queue }) => queue.isIdle);
+  }
+
+  /** Memory of a connection, looked at by its owner: it stays until the function returned is called, whatever becomes of the group. */
+  useMemory(rmb: Rmb, buffer: SharedMemory): () => void {
+    const uses = [this.#memory.use(rmb), buffer.use()];
+    return () => {
+      for (const end of uses) end();
+    };
   }
 
   /** A device told something by itself: what it means for the links of this group. Whoever opened the device passes it on. */
@@ -111,7 +135,7 @@ export class GroupDriver implements LinkGroupPort {
 
   /** The TCP connection beside it ended without a close: is the peer still there? TEST LINK tells, within seconds. */
   suspect({ link }: Member): void {
-    link.suspect(this.now);
+    link.suspect();
   }
 
   /** Resolved when every link is down and everything is released. The group has ended. However often it is called. */
@@ -123,8 +147,8 @@ export class GroupDriver implements LinkGroupPort {
 
   async #finish(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
+    await this.completions.destroy();
     await this.#memory.release();
-    for (const device of this.#open.splice(0)) await device.close().catch(ignore);
   }
 
   // LinkGroupPort: links.
@@ -135,7 +159,7 @@ export class GroupDriver implements LinkGroupPort {
       const path = choosePath(this.#paths, link, others, this.#pathOf);
       if (path === undefined) throw new Error('no path for another link');
       this.#pathOf.set(link, path);
-      const device = await this.#device(path);
+      const device = await this.completions.device(path);
       const entry = await createEntry(link, path, device, this.#longMessages);
       this.#entries.set(link, entry);
       await this.#memory.addDevice(path.pd);
@@ -180,7 +204,12 @@ export class GroupDriver implements LinkGroupPort {
       }
       if (!rmb.deleted) this.group.rmbRegistered(rmb, rkeys, this.now);
     };
-    this.#track(register().catch(() => this.group.rmbRegistered(rmb, undefined, this.now)));
+    this.#track(
+      register().catch((error: unknown) => {
+        this.lastError = error as Error;
+        this.group.rmbRegistered(rmb, undefined, this.now);
+      }),
+    );
   }
 
   releaseRmb(rmb: Rmb): void {
@@ -203,11 +232,7 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   drain(except: Link): void {
-    const own = this.#entries.get(except)?.device;
-    for (const device of this.#open) {
-      if (device === own) continue;
-      this.#poll(device);
-    }
+    this.completions.look(this.#entries.get(except)?.device);
   }
 
   // LinkGroupPort: news.
@@ -242,8 +267,8 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   #tick(): void {
-    // After a loop that stood still timers come first: what arrived in the meantime is no time-out.
-    for (const device of this.#open) this.#poll(device);
+    // What has come in time counts, also when the loop was busy: first completions, then time-outs.
+    this.completions.look();
     this.group.tick(this.now);
     if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -256,7 +281,12 @@ export class GroupDriver implements LinkGroupPort {
 
   /** Runs steps of a link; what fails is the link's failure. */
   #try(link: Link, steps: () => Promise<void>): void {
-    this.#track(steps().catch(() => this.group.linkFailed(link, this.now)));
+    this.#track(
+      steps().catch((error: unknown) => {
+        this.lastError = error as Error;
+        this.group.linkFailed(link, this.now);
+      }),
+    );
   }
 
   #track(work: Promise<void>): void {
@@ -264,45 +294,21 @@ export class GroupDriver implements LinkGroupPort {
     this.#work.add(tracked);
   }
 
-  #device({ context, pd }: LinkPath): Promise<DeviceQueue> {
-    const known = this.#devices.get(context);
-    if (known !== undefined) return known;
-    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#poll(device));
-    made.then(
-      (device) => this.#open.push(device),
-      () => this.#devices.delete(context),
-    );
-    this.#devices.set(context, made);
-    return made;
-  }
-
-  #poll(device: DeviceQueue): void {
-    this.#handling++;
-    device.poll(this.#onCompletion);
-    for (const { link, queue, closing } of device.entries.values()) {
-      if (closing) continue;
-      queue.postReceives();
-      if (queue.broken || device.broken) this.#failed.add(link);
-    }
-    this.#handling--;
-    this.#tellFailed();
-  }
-
   /** A link is of no use any more. The group hears of it when everything that completed has been handled, never within a call of its own. */
   #fail(link: Link): void {
     this.#failed.add(link);
-    if (this.#handling === 0) queueMicrotask(() => this.#tellFailed());
+    if (this.completions.depth === 0) queueMicrotask(() => this.#tellFailed());
   }
 
   #tellFailed(): void {
     // What had arrived on a failed link counts, and what was acknowledged need not be repeated.
-    if (this.#handling > 0 || this.#failed.size === 0) return;
+    if (this.completions.depth > 0 || this.#failed.size === 0) return;
     const failed = [...this.#failed];
     this.#failed.clear();
     for (const link of failed) this.group.linkFailed(link, this.now);
   }
 
-  readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void => {
+  #onCompletion(entry: LinkEntry, completions: Uint32Array, at: number): void {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
     const success = completions[at + COMPLETION.status] === STATUS.success;
@@ -321,7 +327,7 @@ export class GroupDriver implements LinkGroupPort {
     else if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length);
     else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length);
     if (!kept) queue.received(slot);
-  };
+  }
 
   #sent(entry: LinkEntry, slot: number): void {
     const member = entry.queue.sent(slot);
@@ -332,7 +338,7 @@ export class GroupDriver implements LinkGroupPort {
 
   #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
     if (bytes[at] === CDC_TYPE) {
-      const cdc = (this.#cdcs[this.#handling] ??= emptyCdc());
+      const cdc = (this.#cdcs[this.completions.depth] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
     } else if (!closing) {
       this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
@@ -354,7 +360,7 @@ export class GroupDriver implements LinkGroupPort {
     const end = this.now + LLC_WAIT;
     return new Promise((resolve) => {
       const look = (): void => {
-        this.#poll(device);
+        this.completions.poll(device);
         if (done() || device.broken || this.now >= end) resolve();
         else this.#clock.after(LOOK_AGAIN, look);
       };

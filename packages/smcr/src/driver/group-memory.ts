@@ -4,11 +4,17 @@ import type { Member, Rkey, Rmb } from '../group/index.js';
 import type { MemoryRegistration, ProtectionDomain } from '../verbs-provider.js';
 import { SharedMemory } from './shared-memory.js';
 
+/** Send buffers that are kept for the next connections have no more bytes than this: registering takes longer than all else of a connect. */
+const SPARE_BYTES = 2 << 20;
+
 export class GroupMemory {
   /** Devices in use. */
   readonly pds = new Set<ProtectionDomain>();
   readonly #rmbs = new Map<Rmb, SharedMemory>();
   readonly #buffers = new Set<SharedMemory>();
+  /** Registered, and nobody's. */
+  #spare: SharedMemory[] = [];
+  #over = false;
   readonly #bound = new Map<Member, SharedMemory>();
 
   /** A device comes into use: it gets to know everything. */
@@ -45,6 +51,11 @@ export class GroupMemory {
     return bytes.subarray((index - 1) * rmb.elementSize, index * rmb.elementSize);
   }
 
+  /** The elements of this RMB are looked at, see {@link SharedMemory.use}. */
+  use(rmb: Rmb): () => void {
+    return (this.#rmbs.get(rmb) as SharedMemory).use();
+  }
+
   releaseRmb(rmb: Rmb): void {
     const memory = this.#rmbs.get(rmb);
     this.#rmbs.delete(rmb);
@@ -52,7 +63,9 @@ export class GroupMemory {
   }
 
   async addBuffer(length: number): Promise<SharedMemory> {
-    const buffer = await SharedMemory.allocate(this.pds, length, false);
+    const spare = this.#spare.findIndex(({ region }) => region.length === length);
+    const [known] = spare < 0 ? [] : this.#spare.splice(spare, 1);
+    const buffer = known ?? (await SharedMemory.allocate(this.pds, length, false));
     this.#buffers.add(buffer);
     await this.#everywhere(buffer);
     return buffer;
@@ -75,14 +88,19 @@ export class GroupMemory {
 
   releaseBuffer(buffer: SharedMemory): void {
     this.#buffers.delete(buffer);
-    void buffer.release().catch(ignore);
+    const kept = this.#spare.reduce((bytes, { region }) => bytes + region.length, buffer.region.length);
+    if (!this.#over && !buffer.inUse && kept <= SPARE_BYTES) this.#spare.push(buffer);
+    else void buffer.release().catch(ignore);
   }
 
   /** All of it; the queue pairs are gone. */
   async release(): Promise<void> {
-    for (const memory of [...this.#rmbs.values(), ...this.#buffers]) await memory.release().catch(ignore);
+    this.#over = true;
+    const all = [...this.#rmbs.values(), ...this.#buffers, ...this.#spare];
+    this.#spare = [];
     this.#rmbs.clear();
     this.#buffers.clear();
+    await Promise.all(all.map((memory) => memory.release().catch(ignore)));
   }
 
   /** Also on devices that came while it was allocated. */

@@ -4,7 +4,10 @@
 import { apart, type Link, type LinkGroupPort, type Member, throwApart } from '../group/index.js';
 
 /** What the owner of the group hears of: see LinkGroupPort. */
-export type GroupEvents = Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'>;
+export interface GroupEvents extends Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'> {
+  /** The completion channel woke the loop, and what completed has been handled. The owner may say that it polls from now on. */
+  woken?(): void;
+}
 
 export class Owner implements GroupEvents {
   readonly #events: GroupEvents;
@@ -29,6 +32,15 @@ export class Owner implements GroupEvents {
   news(member: Member, bits: number): void {
     try {
       this.#events.news(member, bits);
+    } catch (error) {
+      throwApart(error);
+    }
+  }
+
+  /** Once per wake-up: without a closure. */
+  woken(): void {
+    try {
+      this.#events.woken?.();
     } catch (error) {
       throwApart(error);
     }

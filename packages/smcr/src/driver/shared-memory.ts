@@ -8,6 +8,8 @@ export class SharedMemory {
   readonly #remoteWrite: boolean;
   readonly #registrations: Map<ProtectionDomain, MemoryRegistration>;
   #released = false;
+  #users = 0;
+  #unused: (() => void) | undefined;
 
   private constructor(pd: ProtectionDomain, region: MemoryRegion, remoteWrite: boolean) {
     this.region = region;
@@ -38,14 +40,34 @@ export class SharedMemory {
     else this.#registrations.set(pd, registration);
   }
 
+  get inUse(): boolean {
+    return this.#users > 0;
+  }
+
   on(pd: ProtectionDomain): MemoryRegistration | undefined {
     return this.#registrations.get(pd);
   }
 
-  /** Registrations first, the memory last. Idempotent. */
+  /** Somebody looks at the bytes: until the function returned is called they stay, registered or not wanted any more. */
+  use(): () => void {
+    this.#users++;
+    let using = true;
+    return () => {
+      if (!using) return;
+      using = false;
+      if (--this.#users === 0) this.#unused?.();
+    };
+  }
+
+  /** When nobody looks at it any more: registrations first, the memory last. Idempotent. */
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
+    if (this.#users > 0) {
+      await new Promise<void>((resolve) => {
+        this.#unused = resolve;
+      });
+    }
     for (const registration of this.#registrations.values()) {
       if (registration !== this.region) await registration.release();
     }

@@ -1,41 +1,31 @@
-// early-messages.ts - CDC messages for connections that are being made. A client may write as soon as its Confirm is on its way, and
-// RDMA is often quicker than TCP: the server must not lose what comes before the Confirm has been read.
+// early-messages.ts - CDC messages for a connection whose Confirm is still on its way: TCP and RDMA do not wait for each other, and a
+// client may send from the moment on in which it has sent its Confirm.
+//
+// The newest message is enough: cursors and state bits of one include those of all before it. (An urgent byte that was told by an older
+// one is an ordinary byte then.)
 
-import type { CdcMessage } from '../cdc/index.js';
-import type { Link } from './link.js';
-
-export interface EarlyMessage {
-  readonly link: Link;
-  readonly message: CdcMessage;
-}
-
-/** Of one connection. Cursors and state bits of a later message say all that earlier ones did, so the last place is used again. */
-const MOST_MESSAGES = 16;
-/** As many connections as a link group may have. */
-const MOST_CONNECTIONS = 255;
+import { type CdcMessage, isBefore } from '../cdc/index.js';
 
 export class EarlyMessages {
-  readonly #kept = new Map<number, EarlyMessage[]>();
+  /** By our token, from the Accept on. */
+  readonly #expected = new Map<number, CdcMessage | undefined>();
 
-  /** Copies the message. */
-  keep(link: Link, message: CdcMessage): void {
-    const known = this.#kept.get(message.token);
-    const early = { link, message: { ...message } };
-    if (known === undefined) {
-      if (this.#kept.size < MOST_CONNECTIONS) this.#kept.set(message.token, [early]);
-    } else if (known.length < MOST_MESSAGES) known.push(early);
-    else known[MOST_MESSAGES - 1] = early;
+  /** The token is told to the peer. */
+  expect(token: number): void {
+    this.#expected.set(token, undefined);
   }
 
-  /** Those for this token, in order; they are not kept any longer. */
-  take(token: number): readonly EarlyMessage[] {
-    const known = this.#kept.get(token) ?? [];
-    this.#kept.delete(token);
-    return known;
+  /** Keeps a copy of a message that nobody can take yet; others are ignored. */
+  keep(message: CdcMessage): void {
+    if (!this.#expected.has(message.token)) return;
+    const known = this.#expected.get(message.token);
+    if (known === undefined || !isBefore(message.sequence, known.sequence)) this.#expected.set(message.token, { ...message });
   }
 
-  /** No connection is being made: what is there is for none. */
-  clear(): void {
-    this.#kept.clear();
+  /** The connection is there, or will never be. */
+  take(token: number): CdcMessage | undefined {
+    const message = this.#expected.get(token);
+    this.#expected.delete(token);
+    return message;
   }
 }

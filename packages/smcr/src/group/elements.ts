@@ -36,10 +36,10 @@ export class ElementSupply {
     this.serve();
   }
 
-  /** The connection came to nothing; the peer has not written. */
-  giveBack(element: Element): void {
+  /** The connection came to nothing. `clean`: the peer has not written and will not. */
+  giveBack(element: Element, clean: boolean): void {
     this.promised--;
-    this.free(element, true);
+    this.free(element, clean);
   }
 
   /** Not in use any more. `clean`: the peer has said that it writes no more. */

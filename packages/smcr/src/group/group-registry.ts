@@ -28,10 +28,10 @@ export class GroupRegistry {
   }
 
   /** Server: the group for a Proposal from this peer and GID, or undefined: first contact. */
-  forProposal(peerId: Uint8Array, gid: Uint8Array): LinkGroup | undefined {
+  forProposal(peerId: Uint8Array, gid: Uint8Array, fits: (group: LinkGroup) => boolean = () => true): LinkGroup | undefined {
     for (const group of this.#groups) {
       if (group.role !== 'server' || !group.hasRoom || !same(group.peerId, peerId)) continue;
-      if (group.links.some(({ peer }) => peer !== undefined && same(peer.gid, gid))) return group;
+      if (group.links.some(({ peer }) => peer !== undefined && same(peer.gid, gid)) && fits(group)) return group;
     }
     return undefined;
   }
@@ -39,7 +39,8 @@ export class GroupRegistry {
   /** Client: the group and link that an Accept without first contact names. Undefined: decline, out of sync. */
   forAccept(peerId: Uint8Array, gid: Uint8Array, qpNumber: number): { readonly group: LinkGroup; readonly link: Link } | undefined {
     for (const group of this.#groups) {
-      if (group.role !== 'client' || !group.hasRoom || !same(group.peerId, peerId)) continue;
+      // Whether there is room is the server's to know: it may have seen the end of a connection before us.
+      if (group.role !== 'client' || group.state !== 'active' || group.outOfSync || !same(group.peerId, peerId)) continue;
       const link = group.linkOf(qpNumber);
       if (link?.peer !== undefined && same(link.peer.gid, gid)) return { group, link };
     }

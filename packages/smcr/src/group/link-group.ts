@@ -127,12 +127,29 @@ export class LinkGroup {
     return this.#nextToken;
   }
 
+  /** An Accept tells the peer of this token: its messages may come before its Confirm. */
+  announce(token: number): void {
+    this.#early.expect(token);
+  }
+
+  /** The connection of an announced token comes to nothing. */
+  forget(token: number): void {
+    this.#early.take(token);
+  }
+
+  /** The connection can send and receive from now on: it takes what has come for it before. */
+  welcome(member: Member, now: number): void {
+    this.now = now;
+    const message = this.#early.take(member.connection.token);
+    if (message !== undefined) this.tell(member, member.connection.receive(message));
+  }
+
   /** The peer's RMB of a connection as its Accept or Confirm names it. Undefined when there are too many. */
   rtoken(link: Link, rkey: number, address: bigint): Rtoken | undefined {
     return this.rtokens.add(link, rkey, address);
   }
 
-  /** A connection with its element and the peer's. When its owner is ready for news: {@link receiveEarly}. */
+  /** A connection with its element and the peer's. When its owner is ready for news: {@link welcome}. */
   add(options: ConnectionOptions, link: Link, element: Element, peer: Member['peer']): Member {
     const member: Member = { connection: new SmcrConnection(options), link, peerLink: link, element, peer };
     this.elements.promised--;
@@ -140,11 +157,6 @@ export class LinkGroup {
     link.connections++;
     this.#idleSince = undefined;
     return member;
-  }
-
-  /** Handles what the peer sent before the connection was added. */
-  receiveEarly({ connection }: Member, now: number): void {
-    for (const { link, message } of this.#early.take(connection.token)) this.receivedCdc(link, message, now);
   }
 
   /** `rkeys`: those that all RMBs have on this link. */
@@ -181,11 +193,7 @@ export class LinkGroup {
     this.now = now;
     link.heard(now);
     const member = this.members.get(message.token);
-    if (member === undefined) {
-      if (this.elements.promised > 0) this.#early.keep(link, message);
-      else this.#early.clear();
-      return;
-    }
+    if (member === undefined) return this.#early.keep(message);
     const { connection } = member;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);
@@ -352,6 +360,7 @@ export class LinkGroup {
   #remove(member: Member): void {
     const { connection, element, link } = member;
     if (!this.members.delete(connection.token)) return;
+    this.#early.take(connection.token);
     link.connections--;
     this.#held.delete(connection);
     this.port.removed(member);

@@ -44,6 +44,7 @@ export class Link {
 
   #lastReceive = 0;
   #testedAt: number | undefined;
+  #suspected = false;
 
   constructor(number: number, uid: number) {
     this.number = number;
@@ -66,9 +67,12 @@ export class Link {
     this.#lastReceive = now;
   }
 
-  /** A doubt, such as a TCP connection that ended without a close: test at the next tick, not after 30 s. */
-  suspect(now: number): void {
-    if (this.#testedAt === undefined) this.#lastReceive = Math.min(this.#lastReceive, now - TEST_LINK_TIME);
+  /**
+   * A doubt, such as a TCP connection that ended without a close: test at the next tick, not after 30 s. What is still received
+   * meanwhile may be older than the doubt, so it does not settle it.
+   */
+  suspect(): void {
+    this.#suspected = true;
   }
 
   /** What time asks for: send TEST LINK, give the link up, or nothing. */
@@ -78,13 +82,15 @@ export class Link {
       // Something else that arrived after the request is no answer, as in Linux: a peer that lost the request must not look alive.
       return now >= this.#testedAt + LLC_WAIT ? 'dead' : undefined;
     }
-    if (now < this.#lastReceive + TEST_LINK_TIME) return undefined;
+    if (!this.#suspected && now < this.#lastReceive + TEST_LINK_TIME) return undefined;
+    this.#suspected = false;
     this.#testedAt = now;
     return 'test';
   }
 
   get deadline(): number {
     if (this.state !== 'active') return Number.POSITIVE_INFINITY;
-    return this.#testedAt === undefined ? this.#lastReceive + TEST_LINK_TIME : this.#testedAt + LLC_WAIT;
+    if (this.#testedAt !== undefined) return this.#testedAt + LLC_WAIT;
+    return this.#suspected ? 0 : this.#lastReceive + TEST_LINK_TIME;
   }
 }

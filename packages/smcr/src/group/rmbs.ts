@@ -10,6 +10,8 @@ import type { Link } from './link.js';
 
 /** Elements of the first, second ... RMB of one size; later ones have the last number. */
 const ELEMENTS = [1, 4, 16, 64] as const;
+/** An RMB of several elements has no more bytes than this: registered memory is locked. */
+const MAX_SHARED_BYTES = 16 << 20;
 /** What one RMB may have at most, by its index of one byte. */
 export const MAX_ELEMENTS = 255;
 /** RMBs of one link group: as many as Linux keeps rtokens for. */
@@ -94,7 +96,8 @@ export class Rmbs {
   add(elementSize: number): Rmb | undefined {
     if (this.all.length === MAX_RMBS) return undefined;
     const same = this.all.filter((rmb) => rmb.elementSize === elementSize).length;
-    const rmb = new Rmb(elementSize, ELEMENTS[Math.min(same, ELEMENTS.length - 1)] as number);
+    const elements = Math.min(ELEMENTS[Math.min(same, ELEMENTS.length - 1)] as number, Math.max(1, MAX_SHARED_BYTES / elementSize));
+    const rmb = new Rmb(elementSize, elements);
     this.all.push(rmb);
     return rmb;
   }

@@ -283,6 +283,7 @@ export class World {
     );
     if (element === undefined) throw new Error('no element');
     const token = group.newToken();
+    group.announce(token);
     const agreement = peer.agreement as Agreement;
     const answer = smcrAnswer(type, { agreement, local, link, element, token, firstContact, hostname: `host${peer.host}` });
     const message = decode(encode(answer)) as ClcAcceptConfirmR;

@@ -46,6 +46,8 @@ export class SimulatedContext implements VerbsContext {
   broken = false;
   /** As rdma_rxe: receives that are posted in ERROR never complete. */
   deafInError = false;
+  /** No queue pair is made. */
+  refusesPairs = false;
   /** Milliseconds from an execution to its completion, at most. */
   completionDelay = 0;
   readonly #gid: Uint8Array;
@@ -120,6 +122,7 @@ class SimulatedDomain implements ProtectionDomain {
 
   async createQueuePair(options: QueuePairOptions): Promise<QueuePair> {
     await this.#context.control();
+    if (this.#context.refusesPairs) throw systemError('ENOMEM', 'ibv_create_qp');
     const pair = new SimulatedPair(this.#context, this, options, nextNumber++);
     this.#context.pairs.add(pair);
     return pair;

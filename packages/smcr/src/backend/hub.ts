@@ -1,0 +1,141 @@
+// hub.ts - one per event loop: brings news of connections to their owners when the driver is done, and decides between polling the
+// completion queues and sleeping until their channels wake the loop.
+//
+// News are collected while completions are handled and handed out in the tick behind it: what programs do then, and throw, is never
+// in the middle of the driver's work. Polling is one look per turn of the loop, so timers and other sockets have theirs.
+
+import { type BusyPoll, PollWindow, usableCores } from '@smcjs/core/backend';
+import type { GroupDriver } from '../driver/index.js';
+
+/** What the hub calls; never from within what it calls itself. */
+export interface Listener {
+  deliver(): void;
+}
+
+/** A connection that is closed here and has bytes the peer has no room for yet. */
+export interface Lingerer {
+  readonly lingers: boolean;
+}
+
+/** Between two looks whether what lingers is sent, milliseconds. */
+const LINGER = 5;
+
+const micros = (): number => performance.now() * 1000;
+
+export class Hub {
+  /** Changes with each turn of the loop in which something was sent, and each dispatch. */
+  turn = 0;
+  readonly #window = new PollWindow();
+  readonly #drivers = new Set<GroupDriver>();
+  readonly #cores = usableCores();
+  readonly #fixed = new Map<number, number>();
+  readonly #lingering = new Set<Lingerer>();
+  #auto = 0;
+  #news: Listener[] = [];
+  #asked: Listener[] = [];
+  #scheduled = false;
+  #turning = false;
+  #polling = false;
+  #linger: NodeJS.Timeout | undefined;
+  readonly #dispatch = (): void => {
+    this.#scheduled = false;
+    this.turn++;
+    const news = this.#news;
+    this.#news = [];
+    for (const listener of news) listener.deliver();
+  };
+  readonly #nextTurn = (): void => {
+    this.#turning = false;
+    this.turn++;
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const listener of asked) listener.deliver();
+  };
+  readonly #round = (): void => this.#look();
+
+  add(driver: GroupDriver): void {
+    this.#drivers.add(driver);
+    if (this.#polling) driver.completions.stayAwake();
+  }
+
+  delete(driver: GroupDriver): void {
+    this.#drivers.delete(driver);
+  }
+
+  /** The listener has news; it asks once until it is told. */
+  tell(listener: Listener): void {
+    this.#news.push(listener);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(this.#dispatch);
+  }
+
+  /** Tells the listener in the next turn of the loop. */
+  again(listener: Listener): void {
+    this.#asked.push(listener);
+    this.#turn();
+  }
+
+  /** Something was sent: an answer may come soon. */
+  sent(): void {
+    this.#turn();
+    if (this.#window.micros === 0) return;
+    this.#window.active(micros());
+    this.#poll();
+  }
+
+  /** A completion channel woke the loop. */
+  woken(): void {
+    this.#window.woken(micros());
+    if (this.#window.micros > 0) this.#poll();
+  }
+
+  /** A connection with this mode came (+1) or went (-1). The loop polls as the most eager of them wants. */
+  countBusyPoll(mode: BusyPoll, change: 1 | -1): void {
+    if (mode === 'auto') this.#auto += change;
+    else if (mode !== 'off' && mode > 0) {
+      const count = (this.#fixed.get(mode) ?? 0) + change;
+      if (count > 0) this.#fixed.set(mode, count);
+      else this.#fixed.delete(mode);
+    }
+    this.#window.setMode(Math.max(0, ...this.#fixed.keys()), this.#auto > 0 && this.#cores >= 2);
+  }
+
+  /** Keeps the loop alive until everything of this closed connection is on its way, as a kernel does for TCP. */
+  linger(lingerer: Lingerer): void {
+    this.#lingering.add(lingerer);
+    this.#linger ??= setInterval(() => {
+      for (const one of this.#lingering) if (!one.lingers) this.#lingering.delete(one);
+      if (this.#lingering.size > 0) return;
+      clearInterval(this.#linger);
+      this.#linger = undefined;
+    }, LINGER);
+  }
+
+  #turn(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    setImmediate(this.#nextTurn);
+  }
+
+  #poll(): void {
+    if (this.#polling) return;
+    this.#polling = true;
+    for (const driver of this.#drivers) driver.completions.stayAwake();
+    setImmediate(this.#round);
+  }
+
+  #look(): void {
+    let handled = 0;
+    for (const driver of this.#drivers) handled += driver.completions.look();
+    const now = micros();
+    if (handled > 0) this.#window.active(now);
+    if (this.#drivers.size > 0 && this.#window.open(now)) {
+      setImmediate(this.#round);
+      return;
+    }
+    this.#window.slept(now);
+    this.#polling = false;
+    for (const driver of this.#drivers) driver.completions.sleep();
+  }
+}

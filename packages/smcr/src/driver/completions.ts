@@ -1,0 +1,102 @@
+// completions.ts - the completion queues of one link group: when they are looked at, and when their channels wake the loop instead.
+//
+// Woken by the channel: everything that completed is handled, then the queue is armed and looked at once more. While the owner polls
+// (`stayAwake`) queues are not armed; `sleep` arms them again.
+
+import type { Link } from '../group/index.js';
+import type { VerbsContext } from '../verbs-provider.js';
+import { DeviceQueue, type LinkEntry } from './device-queue.js';
+import { COMPLETION_ENTRIES, type LinkPath } from './link-maker.js';
+
+/** Who handles completions. */
+export interface CompletionHandler {
+  completion(entry: LinkEntry, completions: Uint32Array, at: number): void;
+  /** The link is of no use; told within a call of {@link Completions.poll} or not. */
+  broken(link: Link, error?: Error): void;
+  /** No completion is being handled any more: what was put off can happen. */
+  settled(): void;
+  /** A channel woke the loop, and what completed has been handled. */
+  woken(): void;
+}
+
+export class Completions {
+  /** Times a channel woke the loop. */
+  wakeUps = 0;
+  /** Handling one completion may need those of other devices first: how deep we are in. */
+  depth = 0;
+  readonly #handler: CompletionHandler;
+  readonly #devices = new Map<VerbsContext, Promise<DeviceQueue>>();
+  readonly #open: DeviceQueue[] = [];
+  #awake = false;
+  readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void =>
+    this.#handler.completion(entry, completions, at);
+
+  constructor(handler: CompletionHandler) {
+    this.#handler = handler;
+  }
+
+  /** The queue of a device, made when first asked for. */
+  device({ context, pd }: LinkPath): Promise<DeviceQueue> {
+    const known = this.#devices.get(context);
+    if (known !== undefined) return known;
+    const made = DeviceQueue.open(context, pd, COMPLETION_ENTRIES, (device) => this.#woken(device));
+    made.then(
+      (device) => this.#open.push(device),
+      () => this.#devices.delete(context),
+    );
+    this.#devices.set(context, made);
+    return made;
+  }
+
+  /** The owner polls by {@link look}, and the channels are silent, until {@link sleep}. */
+  stayAwake(): void {
+    this.#awake = true;
+  }
+
+  /** Handles what has completed; returns how many completions there were. */
+  look(except?: DeviceQueue): number {
+    let handled = 0;
+    for (const device of this.#open) if (device !== except) handled += this.poll(device);
+    return handled;
+  }
+
+  /** The owner polls no more: the channels wake it. */
+  sleep(): void {
+    this.#awake = false;
+    for (const device of [...this.#open]) this.#rest(device);
+  }
+
+  /** Returns how many completions were handled. */
+  poll(device: DeviceQueue): number {
+    this.depth++;
+    const handled = device.poll(this.#onCompletion);
+    for (const { link, queue, closing } of device.entries.values()) {
+      if (closing) continue;
+      queue.postReceives();
+      if (queue.broken || device.broken) this.#handler.broken(link, device.error);
+    }
+    this.depth--;
+    this.#handler.settled();
+    return handled;
+  }
+
+  /** The queue pairs are gone. */
+  async destroy(): Promise<void> {
+    for (const device of this.#open.splice(0)) {
+      // A device that is gone fails everything that takes it down.
+      await device.close().catch(() => {});
+    }
+  }
+
+  #woken(device: DeviceQueue): void {
+    this.wakeUps++;
+    this.poll(device);
+    this.#handler.woken();
+    if (!this.#awake) this.#rest(device);
+  }
+
+  #rest(device: DeviceQueue): void {
+    device.rest();
+    this.poll(device);
+  }
+}

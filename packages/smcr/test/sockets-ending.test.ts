@@ -1,0 +1,145 @@
+// sockets-ending.test.ts - how connections over SMC-R end: in order, by halves, with unread bytes, and when a link, the TCP connection or
+// the link group goes.
+
+import { once } from 'node:events';
+import type net from 'node:net';
+import type { Socket } from '@smcjs/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { payload } from '../../../test/support/random.js';
+import { collect, listen, LocalRdma, pair, until } from './simulated/sockets.js';
+
+const rdma = new LocalRdma();
+
+// A link group that is dying would be out of sync for the next connection.
+afterEach(async () => {
+  await until(() => !rdma.isCut || rdma.context.pairs.size === 0);
+  rdma.mend();
+});
+
+const innerOf = (socket: Socket): net.Socket => {
+  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'smc.state') as symbol;
+  return (socket as unknown as Record<symbol, { inner: net.Socket }>)[state]?.inner as net.Socket;
+};
+const closed = (socket: net.Socket): Promise<unknown> =>
+  socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', resolve));
+const errorOf = (socket: net.Socket): Promise<NodeJS.ErrnoException> => new Promise((resolve) => socket.once('error', resolve));
+
+describe('an end', () => {
+  it('of one direction leaves the other open', async () => {
+    const [client, accepted] = await pair({ client: { allowHalfOpen: true }, server: { allowHalfOpen: true } });
+    client.end('question');
+    expect((await collect(accepted)).toString()).toBe('question');
+    accepted.end('answer');
+    expect((await collect(client)).toString()).toBe('answer');
+  });
+
+  it('comes behind everything written, when the peer reads late', async () => {
+    const [client, accepted] = await pair({ client: { ringSize: 16384 }, server: { ringSize: 16384 } });
+    const bytes = payload(3, 200_000);
+    client.end(bytes);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await collect(accepted)).equals(bytes)).toBe(true);
+  });
+
+  it('with unread bytes is a reset for the peer', async () => {
+    const [client, accepted] = await pair({ server: { pauseOnConnect: true } });
+    client.write('never read');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const error = errorOf(client);
+    client.resume();
+    accepted.destroy();
+    expect((await error).code).toBe('ECONNRESET');
+  });
+
+  it('by resetAndDestroy is one, too', async () => {
+    const [client, accepted] = await pair();
+    const error = errorOf(client);
+    client.resume();
+    accepted.resetAndDestroy();
+    expect((await error).code).toBe('ECONNRESET');
+  });
+});
+
+describe('a link that dies', () => {
+  it('resets both ends, and leaves nothing', async () => {
+    const at = await listen();
+    const [client, accepted] = await pair({}, at);
+    const errors = Promise.all([errorOf(client), errorOf(accepted)]);
+    client.resume();
+    accepted.resume();
+    rdma.cut();
+    client.write('into the void');
+    // The other end hears of it by its own test of the link: the TCP connection ends with the first.
+    expect((await errors).map(({ code }) => code)).toEqual(['ECONNRESET', 'ECONNRESET']);
+    await Promise.all([closed(client), closed(accepted)]);
+    await until(() => rdma.context.pairs.size === 0 && rdma.context.memory.registered === 0);
+  });
+
+  it('leaves what had arrived to be read', async () => {
+    const [client, accepted] = await pair({ server: { pauseOnConnect: true } });
+    client.write('had arrived');
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    rdma.cut();
+    client.write('x');
+    client.on('error', () => {});
+    client.resume();
+    await closed(client);
+    const error = errorOf(accepted);
+    const chunks: Buffer[] = [];
+    accepted.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
+    expect((await error).code).toBe('ECONNRESET');
+    expect(Buffer.concat(chunks).toString()).toBe('had arrived');
+    await until(() => rdma.context.memory.registered === 0);
+  });
+
+  it('does not disturb who has closed in order', async () => {
+    const at = await listen({ pauseOnConnect: true });
+    const [client, accepted] = await pair({}, at);
+    const [other, otherAccepted] = await pair({}, at);
+    otherAccepted.on('error', () => {});
+    client.end('all there is');
+    client.destroySoon();
+    await closed(client);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const died = errorOf(other);
+    rdma.cut();
+    other.resume().write('into the void');
+    await died;
+    const received = collect(accepted);
+    accepted.resume();
+    expect((await received).toString()).toBe('all there is');
+  });
+});
+
+describe('the loss of the TCP connection', () => {
+  it('is a suspicion that the peer disproves: the connection goes on', async () => {
+    const [client, accepted] = await pair();
+    accepted.pipe(accepted);
+    innerOf(client).destroy();
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    client.write('still here');
+    const [answer] = (await once(client, 'data')) as [Buffer];
+    expect(answer.toString()).toBe('still here');
+    client.end();
+    expect((await collect(client)).length).toBe(0);
+  });
+});
+
+describe('memory that a program still looks at', () => {
+  it('stays when the link group is over', async () => {
+    const [client, accepted] = await pair();
+    client.write('peeked');
+    await accepted.ring?.readable();
+    const view = accepted.ring?.peek() as Uint8Array;
+    accepted.on('error', () => {});
+    client.on('error', () => {});
+    rdma.cut();
+    client.write('x');
+    client.resume();
+    await closed(client);
+    expect(Buffer.from(view).toString()).toBe('peeked');
+    accepted.destroy();
+    await until(() => rdma.context.memory.registered === 0);
+    expect(view.length).toBe(0);
+  });
+});

@@ -1,0 +1,15 @@
+// compliance.test.ts - the compliance suite over SMC-R on a real (software) device, with both ends in one process.
+
+import { execFileSync } from 'node:child_process';
+import { beforeAll } from 'vitest';
+import { compliance } from '../compliance/compliance.js';
+import { only } from '../compliance/ours.js';
+
+// For the few tests that give no options, and for processes they start.
+process.env.SMC_DISCOVERY = 'inline';
+
+// An address is one of the device when it is one of its network interface.
+beforeAll(() => void execFileSync('ip', ['address', 'add', '127.0.0.2/8', 'dev', 'lo']));
+
+// Emulated processors: what takes milliseconds elsewhere may take seconds. A plain client that says nothing is waited for as long.
+compliance(only('smcr', { discovery: 'inline', handshakeTimeout: 20_000 }));
