@@ -3,6 +3,7 @@
 //
 //   npm run test:guest -- test/guest/verbs.test.ts -t WRITE     arguments go to vitest
 
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { guestLacks, runInGuest } from './guest/boot.mjs';
 import { setup } from './setup.mjs';
@@ -10,6 +11,28 @@ import { ROOT, runAsProgram, StepError } from './steps.mjs';
 
 /** Seconds for the whole suite: emulated processors are slow, and other suites may run beside it. */
 const LIMIT = 1500;
+
+/** What `npm test` runs of it. The rest takes minutes a file: `npm run test:guest` and `npm run test:long` run that, too. */
+const NAMES = [
+  'verbs',
+  'teardown',
+  'endings',
+  'readiness',
+  'example',
+  'kernel',
+  'kernel-data',
+  'smcr-sockets',
+  'stall-guard',
+  'tcp-option',
+];
+export const SHORT = NAMES.map((name) => `test/guest/${name}.test.ts`);
+
+/** What a short run leaves out. */
+export const leftOut = () =>
+  readdirSync(join(ROOT, 'test/guest'))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/guest/${name}`)
+    .filter((file) => !SHORT.includes(file));
 
 /**
  * Runs the suite. Resolves to what scripts/vitest-reporter.mjs says of it; a guest that could not be had, or broke down,
