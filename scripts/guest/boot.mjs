@@ -113,8 +113,15 @@ function qemu({ kernel, initramfs, shared, timeout, memory, onOutput }) {
   ];
   // timeout(1) ends the guest even when this process is gone.
   const child = spawn('timeout', ['--signal=KILL', String(timeout), 'qemu-system-x86_64', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = () => child.kill('SIGKILL');
+  // SIGTERM, which timeout(1) passes on; SIGKILL would leave the guest behind.
+  const end = () => child.kill('SIGTERM');
+  const interrupted = () => {
+    end();
+    process.exit(1);
+  };
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'];
   process.once('exit', end);
+  for (const signal of signals) process.once(signal, interrupted);
   return new Promise((resolve, reject) => {
     let output = '';
     const take = (chunk) => {
@@ -125,6 +132,7 @@ function qemu({ kernel, initramfs, shared, timeout, memory, onOutput }) {
     child.once('error', reject);
     child.once('close', () => {
       process.off('exit', end);
+      for (const signal of signals) process.off(signal, interrupted);
       resolve(output);
     });
   });
