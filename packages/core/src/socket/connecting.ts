@@ -266,9 +266,11 @@ class Connecting {
   /** No offer has come (`before` says why): the server may have been told to look for a Proposal. */
   #inline(inner: net.Socket, before: Extract<Outcome, { kind: 'tcp' }> | undefined): void {
     const transport = inlineTransport(this.#own);
+    // Without one this is the way of every connection that ends on TCP: no call to the kernel for its names.
+    if (transport === undefined) return this.#settle(inner, before);
     const local = endpointOf(inner.localAddress, inner.localPort);
     const remote = endpointOf(inner.remoteAddress, inner.remotePort);
-    if (transport === undefined || local === undefined || remote === undefined) return this.#settle(inner, before);
+    if (local === undefined || remote === undefined) return this.#settle(inner, before);
     const { name, clc } = transport;
     const known = before?.declines ?? [];
     const handshake = new ClcClientHandshake(name, clc, { local, remote }, inner, this.#own, (outcome) => {
