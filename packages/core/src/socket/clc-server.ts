@@ -7,28 +7,19 @@
 //   silence                       ... and the connection is plain
 
 import type net from 'node:net';
-import { ClcReader, encode } from '../clc/index.js';
-import type { ClcAcceptConfirm, ClcMessage, ClcVersion } from '../clc/messages.js';
+import { encode } from '../clc/index.js';
+import type { ClcAcceptConfirm, ClcMessage } from '../clc/messages.js';
 import { systemError } from '../errors.js';
 import type { ResolvedOptions } from '../options.js';
-import type { ClcRefusal, ClcServer } from '../transport/backend.js';
-import type { Channel } from '../transport/channel.js';
+import type { ClcServer } from '../transport/backend.js';
 import { type Decline, decline, reasonOfCode, type TransportName } from '../transport/decline.js';
-import { CROSSING_WAIT } from './clc-client.js';
+import { ClcHandshake } from './clc-handshake.js';
 import type { Outcome } from './client-rendezvous.js';
-import { Handshake } from './handshake.js';
 
-export class ClcServerHandshake extends Handshake {
-  readonly #transport: TransportName;
+export class ClcServerHandshake extends ClcHandshake<'listening' | 'answering' | 'accepted'> {
   /** Made when there is a Proposal; a Decline: with what one is answered. */
   readonly #serve: () => ClcServer | Decline;
-  readonly #reader = new ClcReader();
   #server: ClcServer | undefined;
-  #phase: 'listening' | 'answering' | 'accepted' | 'confirmed' | 'crossing' = 'listening';
-  #version: ClcVersion = 2;
-  #why: Decline | undefined;
-  /** The TCP connection has ended behind the Confirm. */
-  #lost = false;
 
   constructor(
     transport: TransportName,
@@ -37,8 +28,7 @@ export class ClcServerHandshake extends Handshake {
     options: ResolvedOptions,
     done: (outcome: Outcome) => void,
   ) {
-    super(inner, options, done);
-    this.#transport = transport;
+    super(transport, 'listening', 'read', inner, options, done);
     this.#serve = serve;
   }
 
@@ -48,105 +38,75 @@ export class ClcServerHandshake extends Handshake {
     this.within(this.options.handshakeTimeout, () => {
       // What waits in the kernel while this loop was busy has come in time: one look at all descriptors before it is settled.
       setImmediate(() => {
-        if (!this.over && this.#phase === 'listening')
-          this.#plain(decline(this.#transport, 'peer', 'peer-not-smc', 'the client said nothing'));
+        if (!this.over && this.phase === 'listening')
+          this.plain(decline(this.transport, 'peer', 'peer-not-smc', 'the client said nothing'));
       });
     });
     if (first.length > 0) this.onBytes(first);
   }
 
   protected override onBytes(bytes: Buffer): void {
-    this.#reader.push(bytes);
-    this.#look();
+    this.reader.push(bytes);
+    this.look();
   }
 
   protected override onEnd(): void {
-    if (this.#phase === 'listening') this.#plain(decline(this.#transport, 'peer', 'peer-not-smc'));
-    else if (this.#phase === 'crossing') this.#plain(this.#why as Decline);
-    else this.onLost(systemError('ECONNRESET', 'read'));
-  }
-
-  /** With the Confirm exchanged the link tells whether the peer is there, as from then on: see Channel.suspect. */
-  protected override onLost(error: Error): void {
-    if (this.#phase === 'confirmed') this.#lost = true;
-    else super.onLost(error);
+    if (this.phase === 'listening') this.plain(decline(this.transport, 'peer', 'peer-not-smc'));
+    else super.onEnd();
   }
 
   protected override onOver(): void {
     this.#server?.release();
   }
 
-  #look(): void {
-    if (this.over || this.#phase === 'answering') return;
-    const starts = this.#reader.startsLikeClc();
+  protected override look(): void {
+    if (this.over || this.phase === 'answering') return;
+    const starts = this.reader.startsLikeClc();
     if (starts === 'no') {
-      if (this.#phase === 'listening') return this.#plain(decline(this.#transport, 'peer', 'peer-not-smc'));
-      if (this.#phase === 'crossing') return this.#plain(this.#why as Decline);
+      if (this.phase === 'listening') return this.plain(decline(this.transport, 'peer', 'peer-not-smc'));
+      if (this.phase === 'crossing') return this.crossed();
     }
     if (starts === 'more') return;
-    const message = this.read(this.#reader);
+    const message = this.read(this.reader);
     if (message !== undefined) this.#take(message);
   }
 
   #take(message: ClcMessage): void {
-    if (this.#phase === 'listening' && message.type === 'proposal') return this.#proposed(message);
-    if (this.#phase === 'accepted' && message.type === 'confirm') return this.#confirmed(message);
-    if (message.type === 'decline' && this.#phase === 'crossing') return this.#plain(this.#why as Decline);
-    if (message.type === 'decline' && this.#phase !== 'listening') {
+    if (this.phase === 'listening' && message.type === 'proposal') return this.#proposed(message);
+    if (this.phase === 'accepted' && message.type === 'confirm') return this.#confirmed(message);
+    if (message.type === 'decline' && this.phase === 'crossing') return this.crossed();
+    if (message.type === 'decline' && this.phase !== 'listening') {
       this.#server?.declined(message.outOfSync);
-      return this.#plain(decline(this.#transport, 'peer', reasonOfCode(message.diagnosis)));
+      return this.plain(decline(this.transport, 'peer', reasonOfCode(message.diagnosis)));
     }
     this.violation(`a ${message.type} that nobody waits for`);
   }
 
   #proposed(proposal: Extract<ClcMessage, { type: 'proposal' }>): void {
-    this.#phase = 'answering';
-    this.#version = proposal.version;
+    this.phase = 'answering';
+    this.version = proposal.version;
     const server = this.#serve();
-    if ('reason' in server) return this.#refuse({ why: server, how: 'decline' });
+    if ('reason' in server) return this.refuse({ why: server, how: 'decline' });
     this.#server = server;
-    this.within(this.options.handshakeTimeout, () => this.#refuse({ why: decline(this.#transport, 'local', 'timeout'), how: 'decline' }));
+    this.within(this.options.handshakeTimeout, () => this.refuse({ why: decline(this.transport, 'local', 'timeout'), how: 'decline' }));
     server.proposed(proposal, (result) => {
       if (this.over) return;
-      if ('why' in result) this.#refuse(result);
+      if ('why' in result) this.refuse(result);
       else this.#accept(result);
     });
   }
 
   #accept(accept: ClcAcceptConfirm): void {
-    this.#phase = 'accepted';
-    this.#version = accept.version;
+    this.phase = 'accepted';
+    this.version = accept.version;
     this.send(encode(accept));
     this.within(this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'read')));
-    this.#look();
+    this.look();
   }
 
   #confirmed(confirm: ClcAcceptConfirm): void {
-    this.#phase = 'confirmed';
-    // The transport has time-outs of its own; this is for a device that does not answer.
-    this.within(2 * this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'read')));
-    this.#server?.confirmed(confirm, (result) => this.#settled(result));
-    this.#look();
-  }
-
-  #settled(result: Channel | ClcRefusal): void {
-    if (this.over) return;
-    if ('why' in result) return this.#refuse(result);
-    if (this.#reader.length > 0) return this.violation('bytes behind a Confirm');
-    this.finish({ kind: 'ring', channel: result });
-  }
-
-  #refuse({ why, how }: ClcRefusal): void {
-    if (how === 'reset' || this.#lost) return this.fail(systemError('ECONNRESET', 'read'));
-    this.sendDecline(why, 'smcr', this.#version);
-    if (this.#phase !== 'confirmed') return this.#plain(why);
-    this.#why = why;
-    this.#phase = 'crossing';
-    this.within(CROSSING_WAIT, () => this.#plain(why));
-    this.#look();
-  }
-
-  #plain(why: Decline): void {
-    this.finish({ kind: 'tcp', declines: [why], rest: this.#reader.rest() });
+    this.confirming();
+    this.#server?.confirmed(confirm, (result) => this.settled(result));
+    this.look();
   }
 }
