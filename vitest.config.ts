@@ -14,6 +14,7 @@ const guest = {
   test: {
     name: 'guest',
     include: ['test/guest/**/*.test.ts'],
+    setupFiles: ['test/guest/setup.ts'],
     pool: 'forks' as const,
     // Two emulated processors.
     fileParallelism: false,

@@ -43,6 +43,11 @@ export interface SmcOptions {
    * separated).
    */
   ueids?: readonly string[];
+  /**
+   * RDMA devices that may be used, by name (`rdma link`); none named: all. Two links are made where two devices can be used, which
+   * is what a connection survives the death of one by. Env `SMC_RDMA_DEVICES` (comma separated).
+   */
+  rdmaDevices?: readonly string[];
 }
 
 /** All options with their values. */
@@ -142,6 +147,16 @@ export const OPTIONS: { readonly [K in keyof Required<SmcOptions>]: OptionRow<K>
       value.length <= 4 &&
       new Set(value).size === value.length &&
       value.every((name) => typeof name === 'string' && /^[A-Z0-9][A-Z0-9.-]{0,31}$/.test(name)),
+    parse: (text) => text.split(',').map((name) => name.trim()),
+  },
+  rdmaDevices: {
+    default: [],
+    env: 'SMC_RDMA_DEVICES',
+    accepts: 'a list without repeats of names of devices',
+    valid: (value) =>
+      Array.isArray(value) &&
+      new Set(value).size === value.length &&
+      value.every((name) => typeof name === 'string' && /^[^\s,/]{1,64}$/.test(name)),
     parse: (text) => text.split(',').map((name) => name.trim()),
   },
 };

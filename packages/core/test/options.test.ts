@@ -106,6 +106,16 @@ const ROWS: { readonly [K in keyof Required<SmcOptions>]: Row } = {
     bad: [[], ['a'], ['.A'], ['A B'], ['A', 'A'], ['A'.repeat(33)], ['A', 'B', 'C', 'D', 'E'], 'A', [1], [''], { 0: 'A', length: 1 }],
     badText: ['a', 'A,A', 'A,', '-A', 'A,B,C,D,E'],
   },
+  rdmaDevices: {
+    env: 'SMC_RDMA_DEVICES',
+    default: [],
+    good: [
+      [['rxe0'], 'rxe0'],
+      [['mlx5_0', 'mlx5_1'], 'mlx5_0, mlx5_1'],
+    ],
+    bad: [['a', 'a'], [''], ['a b'], ['a/1'], ['a'.repeat(65)], [1], 'rxe0', { 0: 'a', length: 1 }],
+    badText: ['a,a', 'a,', 'a/1'],
+  },
   peerUsers: {
     env: 'SMC_PEER_USERS',
     default: [],

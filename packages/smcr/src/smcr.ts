@@ -4,10 +4,12 @@
 import {
   type Backend,
   type ClcClient,
+  type ClcDiscovery,
   type ClcServer,
   type ClcTransport,
   type Decline,
   decline,
+  type Endpoint,
   type ListenEndpoint,
   type Registration,
   type ResolvedOptions,
@@ -16,12 +18,16 @@ import {
 import type { SmcrEnvironment } from './backend/index.js';
 import { LateServer } from './late-server.js';
 import { later } from './later.js';
+import { OptionDiscovery } from './tcp-option/discovery.js';
 import { ibverbs } from './verbs/ibverbs.js';
 import { lackingForSmcr } from './verbs/readiness.js';
 import type { VerbsProvider } from './verbs-provider.js';
 
 /** How long what was found out about the machine is believed, milliseconds. */
 const PROBE_TIME = 1000;
+
+/** Stands for an address that is not known yet. */
+const SOMEWHERE: Endpoint = { address: '0.0.0.0', port: 0, family: 4 };
 
 /** This loop as a peer, and the code for it. */
 interface Loaded {
@@ -32,15 +38,20 @@ interface Loaded {
 export class SmcrBackend implements Backend, ClcTransport {
   readonly name = 'smcr';
   readonly clc = this;
+  readonly discovery: ClcDiscovery | undefined;
   readonly #provider: VerbsProvider;
   readonly #lacking: (provider: VerbsProvider) => Decline | undefined;
   #environment: Promise<Loaded> | undefined;
   #probed: { readonly decline: Decline | undefined; readonly until: number } | undefined;
 
-  /** `lacking`: why this provider cannot be used; asked again after a while. */
-  constructor(provider: VerbsProvider, lacking: (provider: VerbsProvider) => Decline | undefined) {
+  /**
+   * `lacking`: why this provider cannot be used; asked again after a while. `discovery`: how peers are found that are not told; without
+   * it only `discovery: 'inline'` finds any.
+   */
+  constructor(provider: VerbsProvider, lacking: (provider: VerbsProvider) => Decline | undefined, discovery?: ClcDiscovery) {
     this.#provider = provider;
     this.#lacking = lacking;
+    this.discovery = discovery;
   }
 
   probe(): Decline | undefined {
@@ -51,13 +62,15 @@ export class SmcrBackend implements Backend, ClcTransport {
     return this.#probed.decline;
   }
 
-  /** Clients are not told: they know (`discovery`), or they do not ask. */
-  register(_endpoint: ListenEndpoint, { discovery }: ResolvedOptions): Registration | Decline {
-    return discovery === 'inline' ? { close: () => {} } : decline('smcr', 'local', 'unknown-peer');
+  /** Clients are told by the TCP option, or by the user (`discovery`). */
+  register(_endpoint: ListenEndpoint, { discovery }: ResolvedOptions, fd: number): Registration | Decline {
+    const registration = { close: () => {} };
+    if (discovery === 'inline') return registration;
+    return this.discovery === undefined ? decline('smcr', 'local', 'unknown-peer') : (this.discovery.answers(fd) ?? registration);
   }
 
-  mayListen(_port: number, { discovery }: ResolvedOptions): boolean {
-    return discovery === 'inline';
+  mayListen(_port: number, { discovery }: ResolvedOptions, to?: Endpoint): boolean {
+    return discovery === 'inline' || this.discovery?.mayAsk(to ?? SOMEWHERE) === true;
   }
 
   attempt(): undefined {
@@ -94,6 +107,6 @@ let backend: Backend | undefined;
 
 /** The SMC-R backend of this event loop. @smcjs/core finds it by itself when the package is installed. */
 export function smcr(): Backend {
-  backend ??= new SmcrBackend(ibverbs(), lackingForSmcr);
+  backend ??= new SmcrBackend(ibverbs(), lackingForSmcr, new OptionDiscovery());
   return backend;
 }

@@ -14,19 +14,22 @@ import type { ClcAcceptConfirm, ClcMessage } from '../clc/messages.js';
 import { systemError } from '../errors.js';
 import type { ResolvedOptions } from '../options.js';
 import type { ClcClient, ClcTransport, TcpEnds } from '../transport/backend.js';
-import { decline, reasonOfCode, type TransportName } from '../transport/decline.js';
+import { type Decline, decline, reasonOfCode, type TransportName } from '../transport/decline.js';
 import { ClcHandshake } from './clc-handshake.js';
 import type { Outcome } from './client-rendezvous.js';
 
 export class ClcClientHandshake extends ClcHandshake<'preparing' | 'proposed' | 'answering'> {
   readonly #clc: ClcTransport;
   readonly #ends: TcpEnds;
+  /** The server waits for CLC: where this side has nothing to propose it is told so. */
+  readonly #obliged: boolean;
   #client: ClcClient | undefined;
 
   constructor(
     transport: TransportName,
     clc: ClcTransport,
     ends: TcpEnds,
+    obliged: boolean,
     inner: net.Socket,
     options: ResolvedOptions,
     done: (outcome: Outcome) => void,
@@ -34,30 +37,39 @@ export class ClcClientHandshake extends ClcHandshake<'preparing' | 'proposed' | 
     super(transport, 'preparing', 'connect', inner, options, done);
     this.#clc = clc;
     this.#ends = ends;
+    this.#obliged = obliged;
   }
 
   start(): void {
     this.listen();
-    this.within(this.options.handshakeTimeout, () => this.plain(decline(this.transport, 'local', 'timeout')));
+    this.within(this.options.handshakeTimeout, () => this.#unable(decline(this.transport, 'local', 'timeout')));
     this.#clc.client(this.#ends, this.options, (client) => {
       if (this.over) return 'proposal' in client ? client.release() : undefined;
-      if (!('proposal' in client)) return this.plain(client);
+      if (!('proposal' in client)) return this.#unable(client);
       this.#client = client;
       this.phase = 'proposed';
       this.send(encode(client.proposal));
       this.within(this.options.handshakeTimeout, () => this.fail(systemError('ETIMEDOUT', 'connect')));
+      this.look();
     });
   }
 
   protected override onBytes(bytes: Buffer): void {
     this.reader.push(bytes);
-    // Before the Proposal nobody speaks CLC.
-    if (this.phase === 'preparing') this.plain(decline(this.transport, 'peer', 'peer-not-smc', 'the server spoke first'));
-    else this.look();
+    if (this.phase !== 'preparing') this.look();
+    // Before the Proposal only who has agreed to speaks CLC.
+    else if (!this.#obliged) this.plain(decline(this.transport, 'peer', 'peer-not-smc', 'the server spoke first'));
+  }
+
+  /** There is nothing to propose. */
+  #unable(why: Decline): void {
+    if (this.#obliged) this.sendDecline(why, 'smcr');
+    this.plain(why);
   }
 
   protected override onEnd(): void {
-    if (this.phase === 'preparing') this.plain(decline(this.transport, 'peer', 'peer-not-smc', 'the server closed the connection'));
+    if (this.phase === 'preparing' && !this.#obliged)
+      this.plain(decline(this.transport, 'peer', 'peer-not-smc', 'the server closed the connection'));
     else super.onEnd();
   }
 
@@ -67,7 +79,7 @@ export class ClcClientHandshake extends ClcHandshake<'preparing' | 'proposed' | 
 
   /** What has arrived, where something is expected. While the Confirm is being made the server has nothing to say. */
   protected override look(): void {
-    if (this.over || this.phase === 'answering') return;
+    if (this.over || this.phase === 'answering' || this.reader.length === 0) return;
     if (this.phase === 'crossing') return this.#cross();
     const message = this.read(this.reader);
     if (message !== undefined) this.#take(message);

@@ -75,7 +75,8 @@ export class ClcServerHandshake extends ClcHandshake<'listening' | 'answering' |
     if (this.phase === 'listening' && message.type === 'proposal') return this.#proposed(message);
     if (this.phase === 'accepted' && message.type === 'confirm') return this.#confirmed(message);
     if (message.type === 'decline' && this.phase === 'crossing') return this.crossed();
-    if (message.type === 'decline' && this.phase !== 'listening') {
+    // In place of a Proposal, too: of a client that agreed to speak CLC and has nothing to propose.
+    if (message.type === 'decline') {
       this.#server?.declined(message.outOfSync);
       return this.plain(decline(this.transport, 'peer', reasonOfCode(message.diagnosis)));
     }

@@ -5,21 +5,20 @@ import { AsyncResource } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import net from 'node:net';
 import { refusesTcp, type ResolvedOptions, resolveOptions } from '../options.js';
-import { type AcceptedHandle, adoptAccepted, descriptorOf, replaceAccept, listeningDescriptor } from '../tcp/handle.js';
-import type { AcceptedConnection, ClcServer, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
+import { type AcceptedHandle, adoptAccepted, beforeListen, descriptorOf, listeningDescriptor, replaceAccept } from '../tcp/handle.js';
+import type { AcceptedConnection, ClcDiscovery, ClcServer, ListenEndpoint, Registration, ServerOffer } from '../transport/backend.js';
 import { usableBackend } from '../transport/backends.js';
-import { absent, type Decline, decline, TRANSPORT_NAMES, type TransportName } from '../transport/decline.js';
+import { absent, type Decline, decline, TRANSPORT_NAMES } from '../transport/decline.js';
 import type { ServerOptions } from './arguments.js';
 import { ClcServerHandshake } from './clc-server.js';
 import type { Outcome } from './client-rendezvous.js';
 import { endpointOf } from '../transport/endpoint.js';
+import { CANDIDATES, type CandidateName } from '../transport/select.js';
 import { ServerRendezvous } from './server-rendezvous.js';
 import { Socket } from './socket.js';
 import { control } from './socket-state.js';
 
 type ConnectionListener = (socket: Socket) => void;
-type CandidateName = Exclude<TransportName, 'tcp'>;
-const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
 /** An offer to the client of an accepted connection, or why there is none; without declines it is just a plain client. */
 type Found =
@@ -51,6 +50,8 @@ export class Server extends net.Server {
   #declines: readonly Decline[] = [];
   /** The first bytes of a connection are looked at: `discovery` is 'inline', and this is no path. */
   #inline = false;
+  /** Those whose client has asked for it, too. */
+  #discovery: ClcDiscovery | undefined;
   /** @internal What a connection that was plain from the start has for its declines. */
   plainDeclines: readonly Decline[] = [];
 
@@ -77,6 +78,8 @@ export class Server extends net.Server {
   override listen(...args: unknown[]): this {
     const [options] = args;
     this.#ipv6Only = typeof options === 'object' && options !== null && (options as net.ListenOptions).ipv6Only === true;
+    const discovery = this.listening ? undefined : discoveryOf(this.#own);
+    if (discovery !== undefined) beforeListen(this, (fd) => discovery.answer(fd));
     return super.listen(...(args as [net.ListenOptions]));
   }
 
@@ -91,6 +94,8 @@ export class Server extends net.Server {
     replaceAccept(this, (handle) => this.#acceptHandle(handle));
     const endpoint = listenEndpoint(this.address(), this.#ipv6Only);
     this.#inline = this.#own.discovery === 'inline' && endpoint !== undefined;
+    const discovery = endpoint === undefined ? undefined : discoveryOf(this.#own);
+    this.#discovery = discovery?.answers(listeningDescriptor(this)) === undefined ? discovery : undefined;
     const declines: Decline[] = [];
     const wanted = candidatesOf(this.#own);
     for (const name of CANDIDATES) if (!wanted.includes(name)) declines.push(decline(name, 'local', 'configuration'));
@@ -121,11 +126,12 @@ export class Server extends net.Server {
   /** A connection was accepted. Plain clients go on at once, in this very call. */
   #acceptHandle(handle: AcceptedHandle): void {
     const found = this.#findOffer(handle);
-    const undecided = found.offer !== undefined || this.#inline;
+    const clc = found.offer === undefined && this.#speaksClc(handle.fd);
+    const undecided = found.offer !== undefined || clc;
     const socket = undecided ? new net.Socket(handle.options(true)) : new Socket(handle.options());
     adoptAccepted(this, socket);
     if (found.offer !== undefined) this.#meet(socket, found.name, found.offer);
-    else if (this.#inline) this.#listenForClc(this.#undecided(socket), socket, found.declines, NOTHING);
+    else if (clc) this.#listenForClc(this.#undecided(socket), socket, found.declines, NOTHING);
     else this.#plain(socket as Socket, found.declines);
   }
 
@@ -141,8 +147,13 @@ export class Server extends net.Server {
     };
     const found = this.#findOffer(connection);
     if (found.offer !== undefined) return this.#meet(accepted, found.name, found.offer);
-    if (this.#inline) return this.#listenForClc(this.#undecided(accepted), accepted, found.declines, NOTHING);
+    if (this.#speaksClc(connection.fd)) return this.#listenForClc(this.#undecided(accepted), accepted, found.declines, NOTHING);
     return this.#plain(Object.setPrototypeOf(accepted, Socket.prototype) as Socket, found.declines);
+  }
+
+  /** May the first bytes of this connection be CLC? */
+  #speaksClc(fd: number): boolean {
+    return this.#inline || this.#discovery?.agreed(fd) === true;
   }
 
   /** The first transport by which the client of this connection can be met. */
@@ -195,7 +206,7 @@ export class Server extends net.Server {
     const others = this.#declines.concat([...this.#registered].filter((other) => other !== name).map((other) => absent(other, 'server')));
     const handshake = new ServerRendezvous(name, offer, accepted, this.#own, (outcome) => {
       // Who has not taken an offer may still send a Proposal.
-      if (outcome.kind === 'tcp' && outcome.unspoken && this.#inline) {
+      if (outcome.kind === 'tcp' && outcome.unspoken && this.#speaksClc(descriptorOf(accepted))) {
         this.#listenForClc(socket, accepted, [...others, ...outcome.declines], outcome.rest);
       } else this.#settle(socket, accepted, outcome, others);
     });
@@ -206,7 +217,7 @@ export class Server extends net.Server {
   }
 
   /**
-   * `discovery: 'inline'`: looks whether the client begins with CLC. `declines`: why other transports are not used; absent for a
+   * Looks whether the client begins with CLC. `declines`: why other transports are not used; absent for a
    * connection with which nothing has been tried. `first`: what has been read of it.
    */
   #listenForClc(socket: Socket, accepted: net.Socket, declines: readonly Decline[] | undefined, first: Buffer): boolean {
@@ -248,6 +259,13 @@ export class Server extends net.Server {
     this.#scope.runInAsyncScope(() => this.#emitConnection(socket));
     if (!socket.destroyed && !socket.isPaused()) socket.read(0);
   }
+}
+
+/** How clients can ask a server whether it speaks CLC, where there is a transport for it. */
+function discoveryOf(own: ResolvedOptions): ClcDiscovery | undefined {
+  if (!candidatesOf(own).includes('smcr')) return undefined;
+  const backend = usableBackend('smcr');
+  return 'reason' in backend ? undefined : backend.clc?.discovery;
 }
 
 /** What answers a Proposal: the transport, or why there is none. */

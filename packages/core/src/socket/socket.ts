@@ -37,6 +37,8 @@ export interface SocketStats {
   readonly notifications?: number;
   /** Over smcr only: RDMA WRITEs. */
   readonly rdmaWrites?: number;
+  /** Links that work now, SMC-R only: with two the connection survives the death of one. */
+  readonly links?: number;
 }
 
 type Callback = (error?: Error | null) => void;

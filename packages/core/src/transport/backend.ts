@@ -108,6 +108,25 @@ export interface ClcTransport {
   client(ends: TcpEnds, options: ResolvedOptions, ready: (client: ClcClient | Decline) => void): void;
   /** Server, when a Proposal has come. */
   server(ends: TcpEnds, options: ResolvedOptions): ClcServer;
+  /** How the two ends learn of each other without a word of the user's, where there is such a way. */
+  readonly discovery?: ClcDiscovery | undefined;
+}
+
+/**
+ * By an option that TCP exchanges while it connects (RFC 7609 section 3.1). Where both ends have it both have to speak CLC, even if only
+ * to decline; where one has not, it must not be sent any. Nothing here throws.
+ */
+export interface ClcDiscovery {
+  /** Is asking possible now, and of use for connections to this address? Cheap: said of every connect. */
+  mayAsk(to: Endpoint): boolean;
+  /** Client: a TCP descriptor that asks when it connects; undefined when none can be had, and the connection does not ask. */
+  ask(to: Endpoint): number | undefined;
+  /** Server: a bound socket that does not listen yet is to answer clients that ask. */
+  answer(fd: number): void;
+  /** Does this listening socket answer? Undefined: it does. */
+  answers(fd: number): Decline | undefined;
+  /** Have both ends of this established connection the option? */
+  agreed(fd: number): boolean;
 }
 
 /** Why a handshake by CLC cannot go on. */

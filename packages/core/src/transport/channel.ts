@@ -23,6 +23,8 @@ export interface ChannelCounters {
   notifications: number;
   /** RDMA WRITEs posted; SMC-R only. */
   rdmaWrites?: number;
+  /** Links of the connection's link group that work now; SMC-R only. */
+  links?: number;
 }
 
 /** One connection over a pair of rings: ours, which the peer writes, and the peer's, which we write. */

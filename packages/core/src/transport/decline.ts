@@ -101,7 +101,7 @@ export const REASONS = {
   'unknown-peer': {
     code: 0x0a140000,
     text: 'it cannot be known whether the peer speaks SMC',
-    hint: "where both ends use this library and the client speaks first: discovery: 'inline' at both (SMC_DISCOVERY)",
+    hint: "run `npx smc setup` at both ends; or, where both use this library and the client speaks first, discovery: 'inline' (SMC_DISCOVERY)",
   },
   'foreign-user': {
     code: 0x0a090000,
@@ -172,6 +172,7 @@ export function reasonOfCode(code: number): DeclineReason {
 /** Nobody was found to speak this transport for a connection: what is said of it at the client and at the server. */
 export function absent(transport: TransportName, end: 'client' | 'server'): Decline {
   if (transport === 'memory') return decline(transport, 'path', 'not-same-host', 'the two ends are not in the same event loop');
-  if (transport === 'smcr') return decline(transport, 'path', 'unknown-peer');
+  // A server that could not know has said so when it began to listen.
+  if (transport === 'smcr' && end === 'client') return decline(transport, 'path', 'unknown-peer');
   return end === 'client' ? decline(transport, 'path', 'no-marker') : decline(transport, 'peer', 'peer-not-smc');
 }

@@ -4,6 +4,7 @@ import { type Decline, type DeclineSide, decline, TRANSPORT_NAMES, type Transpor
 
 /** A transport that has to be found usable. TCP is not among them: the connection exists already. */
 export type CandidateName = Exclude<TransportName, 'tcp'>;
+export const CANDIDATES: readonly CandidateName[] = ['memory', 'smcd', 'smcr'];
 
 /** What is known of a candidate: it can be used for this connection, or why not (a probe, a missing marker, ...). */
 export type Candidate = 'usable' | Decline;

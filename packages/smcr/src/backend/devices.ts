@@ -38,16 +38,19 @@ export class Devices {
     this.#onEvent = onEvent;
   }
 
-  /** Ways out for a connection with this address of ours, best first, over different devices; or why there is none. */
-  async ways(address: string): Promise<readonly Way[] | Decline> {
+  /**
+   * Ways out for a connection with this address of ours, best first, over different devices; or why there is none. `names`: of the devices
+   * that may be used; none: all.
+   */
+  async ways(address: string, names: readonly string[]): Promise<readonly Way[] | Decline> {
     if (this.#devices.some(({ ports }) => ports === undefined) || this.#devices.length === 0) await this.#look();
-    let ways = this.#waysNow(address);
+    let ways = this.#waysNow(address, names);
     if (ways.length === 0 && performance.now() > this.#lookedAt + LOOK_AGAIN) {
       for (const device of this.#devices) device.ports = undefined;
       await this.#look();
-      ways = this.#waysNow(address);
+      ways = this.#waysNow(address, names);
     }
-    return ways.length > 0 ? ways : this.#lacking(address);
+    return ways.length > 0 ? ways : this.#lacking(address, names);
   }
 
   #look(): Promise<void> {
@@ -107,11 +110,15 @@ export class Devices {
     void context.close().catch(() => {});
   }
 
-  #waysNow(address: string): Way[] {
+  #named(names: readonly string[]): readonly Device[] {
+    return names.length === 0 ? this.#devices : this.#devices.filter(({ name }) => names.includes(name));
+  }
+
+  #waysNow(address: string, names: readonly string[]): Way[] {
     const own = gidOfAddress(address);
     if (own === undefined) return [];
     const { family } = addressOfGid(own);
-    const all = this.#devices.flatMap(({ context, ports }) =>
+    const all = this.#named(names).flatMap(({ context, ports }) =>
       (ports ?? [])
         .filter(({ state, linkLayer }) => state === 'active' && linkLayer === 'ethernet')
         .flatMap((port) => port.gids.filter((gid) => gid.type === 'rocev2').map((gid) => ({ context, port, gid }))),
@@ -126,8 +133,13 @@ export class Devices {
     return ways;
   }
 
-  #lacking(address: string): Decline {
-    if (this.#devices.length === 0) {
+  #lacking(address: string, names: readonly string[]): Decline {
+    const devices = this.#named(names);
+    if (devices.length === 0 && this.#devices.length > 0) {
+      const there = this.#devices.map(({ name }) => name).join(', ');
+      return decline('smcr', 'local', 'no-device', `none of the RDMA devices is in rdmaDevices (${names.join(', ')}); there are: ${there}`);
+    }
+    if (devices.length === 0) {
       return decline(
         'smcr',
         'local',
@@ -135,9 +147,7 @@ export class Devices {
         this.#error === undefined ? 'there is no RDMA device' : `no device can be opened: ${this.#error.message}`,
       );
     }
-    const ports = this.#devices.flatMap(({ name, ports: known }) =>
-      (known ?? []).map((port) => ({ name: `${name}/${port.number}`, port })),
-    );
+    const ports = devices.flatMap(({ name, ports: known }) => (known ?? []).map((port) => ({ name: `${name}/${port.number}`, port })));
     if (!ports.some(({ port }) => port.state === 'active')) {
       return decline('smcr', 'local', 'no-active-port', ports.map(({ name, port }) => `${name} is ${port.state}`).join(', '));
     }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { CONN_STATE, decline, type Decline, type ResolvedOptions } from '@smcjs/core/backend';
-import type { Agreement, LocalTerms } from '../clc/index.js';
+import type { LocalTerms } from '../clc/index.js';
 import { DELETE_REASON } from '../llc/index.js';
 import { GroupRegistry, type LinkEnd, type LinkGroup, LLC_WAIT, makePeerId } from '../group/index.js';
 import type { VerbsContext, VerbsProvider } from '../verbs-provider.js';
@@ -41,8 +41,8 @@ export class SmcrEnvironment implements PeerGroupOwner {
   }
 
   /** What this end offers and accepts for a connection with this address of ours; or why nothing. */
-  async local(address: string, { ueids }: ResolvedOptions): Promise<LocalEnd | Decline> {
-    const ways = await this.#devices.ways(address);
+  async local(address: string, { ueids, rdmaDevices }: ResolvedOptions): Promise<LocalEnd | Decline> {
+    const ways = await this.#devices.ways(address, rdmaDevices);
     if ('reason' in ways) return ways;
     const [first] = ways;
     if (first === undefined) return decline('smcr', 'local', 'no-device');
@@ -72,11 +72,11 @@ export class SmcrEnvironment implements PeerGroupOwner {
    * is under way waits for it, so that connects in a burst share a group; but not for long, since anybody can claim to be that client.
    */
   async serve(gid: Uint8Array, options: FoundingOptions): Promise<{ readonly group: PeerGroup; readonly firstContact: boolean }> {
-    const { agreement, peerId, remote } = options;
+    const { peerId, remote } = options;
     const key = [peerId, gid].map((bytes) => Buffer.from(bytes).toString('hex')).join() + remote;
     const end = performance.now() + LLC_WAIT;
     for (;;) {
-      const found = this.#serving(peerId, gid, agreement, remote);
+      const found = this.#serving(gid, options);
       if (found !== undefined) return { group: found, firstContact: false };
       const pending = this.#founding.get(key);
       const left = end - performance.now();
@@ -104,13 +104,15 @@ export class SmcrEnvironment implements PeerGroupOwner {
     this.#groups.delete(group.group);
   }
 
-  /** A group with this client that has room, speaks the same version, and was made with the same host: anybody can claim a peer id. */
-  #serving(peerId: Uint8Array, gid: Uint8Array, { version }: Agreement, remote: string): PeerGroup | undefined {
-    const found = this.registry.forProposal(
-      peerId,
-      gid,
-      (group) => group.version === version && this.#groups.get(group)?.remote === remote,
-    );
+  /**
+   * A group with this client that has room, speaks the same version, crosses no other devices than this connection may, and was made with
+   * the same host: anybody can claim a peer id.
+   */
+  #serving(gid: Uint8Array, { agreement, peerId, remote, ways }: FoundingOptions): PeerGroup | undefined {
+    const found = this.registry.forProposal(peerId, gid, (group) => {
+      const known = this.#groups.get(group);
+      return group.version === agreement.version && known?.remote === remote && known.staysOn(ways);
+    });
     return found && this.#groups.get(found);
   }
 

@@ -102,6 +102,11 @@ export class PeerGroup {
     return new PeerGroup(owner, options, paths);
   }
 
+  /** Are these all the devices it can use? */
+  staysOn(ways: readonly Way[]): boolean {
+    return this.#paths.every(({ context }) => ways.some((way) => way.context === context));
+  }
+
   /** Begins the first contact; a client knows `peer` from the Accept. */
   start(peer: LinkEnd | undefined): void {
     this.group.start(this.driver.now, peer);

@@ -2,7 +2,8 @@
 // is a descriptor or 0; failures are negative errno, and what they mean is for the caller to say.
 
 import { endianness } from 'node:os';
-import type { Addon } from '../verbs/addon.js';
+import { type Addon, isAddon, loadAddon } from '../verbs/addon.js';
+import { SetupError } from './setup-error.js';
 
 const LITTLE = endianness() === 'LE';
 
@@ -55,6 +56,13 @@ function integerType(): Uint8Array {
   const bytes = new Uint8Array(view.buffer);
   bytes.set(strings, 40);
   return bytes;
+}
+
+/** The addon of this package. @throws SetupError ERR_SMC_NO_ADDON */
+export function addonOfOption(): Addon {
+  const addon = loadAddon();
+  if (!isAddon(addon)) throw new SetupError('ERR_SMC_NO_ADDON', addon.detail);
+  return addon;
 }
 
 /** What the kernel says of a map. */

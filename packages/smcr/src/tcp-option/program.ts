@@ -17,8 +17,7 @@
 
 import * as bpf from './assembler.js';
 import { assemble, call, jump, jumpIfEqual, jumpIfGreater, jumpUnlessEqual, type Line, loadMap, loadWord, move, set } from './assembler.js';
-
-export const STATE = { none: 0, asked: 1, offered: 2, agreed: 3, alone: 4 } as const;
+import { STATE } from './state.js';
 
 /** Changes with the program or the meaning of its map: part of the program's name in the kernel. */
 export const PROGRAM_NAME = 'smc_option_1';

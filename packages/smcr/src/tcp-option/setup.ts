@@ -3,8 +3,8 @@
 
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Addon, isAddon, loadAddon } from '../verbs/addon.js';
-import { Bpf } from './bpf.js';
+import type { Addon } from '../verbs/addon.js';
+import { addonOfOption, Bpf } from './bpf.js';
 import * as places from './places.js';
 import { optionProgram, PROGRAM_NAME } from './program.js';
 import { checked, SetupError } from './setup-error.js';
@@ -13,13 +13,6 @@ import { checked, SetupError } from './setup-error.js';
 export interface Status {
   readonly directory: string;
   readonly cgroups: readonly { readonly number: bigint; readonly path: string | undefined }[];
-}
-
-/** The addon of this package. @throws SetupError ERR_SMC_NO_ADDON */
-export function addonOfOption(): Addon {
-  const addon = loadAddon();
-  if (!isAddon(addon)) throw new SetupError('ERR_SMC_NO_ADDON', addon.detail);
-  return addon;
 }
 
 /** What is set up on this machine; undefined when nothing is, or this process may not look. */

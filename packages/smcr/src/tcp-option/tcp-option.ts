@@ -8,11 +8,10 @@
 
 import { closeSync } from 'node:fs';
 import type { Addon } from '../verbs/addon.js';
-import { Bpf } from './bpf.js';
+import { addonOfOption, Bpf } from './bpf.js';
 import { setUpDirectory, socketsIn } from './places.js';
-import { STATE } from './program.js';
-import { addonOfOption } from './setup.js';
 import { checked, checkedSocket, SetupError } from './setup-error.js';
+import { STATE } from './state.js';
 
 /**
  * What is known of a TCP socket.

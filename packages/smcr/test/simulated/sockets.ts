@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest';
 import { gidOfAddress } from '../../src/backend/subnet.js';
 import { SmcrBackend } from '../../src/smcr.js';
 import type { VerbsDevice } from '../../src/verbs-provider.js';
+import { SimulatedDiscovery } from './discovery.js';
 import { Fabric } from './fabric.js';
 import { HostMemory } from './memory.js';
 import { SimulatedContext } from './provider.js';
@@ -22,6 +23,8 @@ export class LocalRdma {
   readonly context: SimulatedContext;
   readonly backend: SmcrBackend;
 
+  /** Used by connections whose discovery is 'auto'. */
+  readonly discovery = new SimulatedDiscovery();
   isCut = false;
 
   /** With a device for 127.0.0.1, and one for each further address. */
@@ -35,7 +38,7 @@ export class LocalRdma {
     this.context = context as SimulatedContext;
     const devices = [this.context, ...others].map(({ device }) => device);
     const provider = { name: 'simulated', probe: () => undefined, devices: async () => devices };
-    this.backend = new SmcrBackend(provider, () => undefined);
+    this.backend = new SmcrBackend(provider, () => undefined, this.discovery);
     useBackend(this.backend);
   }
 
