@@ -53,6 +53,7 @@ function found(role: 'client' | 'server', version: 1 | 2) {
     },
     transmit: () => undefined,
     drain: () => undefined,
+    spareEnds: () => [{ gid: new Uint8Array(16), mac: new Uint8Array(6) }],
     reachable: () => undefined,
     established: () => undefined,
     failed: () => void over++,

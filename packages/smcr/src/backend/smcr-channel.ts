@@ -54,7 +54,8 @@ export class SmcrChannel implements Channel {
 
   get counters(): ChannelCounters {
     const { messages, writes } = this.member.connection;
-    return { doorbells: this.#driver.completions.wakeUps, notifications: messages, rdmaWrites: writes };
+    const links = this.#driver.group.links.filter(({ state }) => state === 'active').length;
+    return { doorbells: this.#driver.completions.wakeUps, notifications: messages, rdmaWrites: writes, links };
   }
 
   notify(): void {

@@ -6,7 +6,8 @@
 import type { Link } from '../group/index.js';
 import type { VerbsContext } from '../verbs-provider.js';
 import { DeviceQueue, type LinkEntry } from './device-queue.js';
-import { COMPLETION_ENTRIES, type LinkPath } from './link-maker.js';
+import { COMPLETION_ENTRIES } from './link-maker.js';
+import type { LinkPath } from './link-paths.js';
 
 /** Who handles completions. */
 export interface CompletionHandler {

@@ -14,16 +14,19 @@ import {
   type Member,
   type Rkey,
   type Rmb,
+  type SpareEnd,
 } from '../group/index.js';
 import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import type { Clock } from './clock.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
-import { activateEntry, choosePath, connectEntry, createEntry, destroyEntry, type LinkPath } from './link-maker.js';
+import { activateEntry, connectEntry, createEntry, destroyEntry } from './link-maker.js';
+import { type LinkPath, LinkPaths } from './link-paths.js';
 import { receiveSlot } from './link-queue.js';
 import { type GroupEvents, Owner } from './owner.js';
 import type { SharedMemory } from './shared-memory.js';
+import { traceLinks, traceLlc } from './trace.js';
 import { Transmitter } from './transmitter.js';
 
 export interface GroupDriverOptions extends Omit<LinkGroupOptions, 'port'> {
@@ -42,7 +45,7 @@ const LOOK_AGAIN = 5;
 
 export class GroupDriver implements LinkGroupPort {
   readonly group: LinkGroup;
-  readonly #paths: readonly LinkPath[];
+  readonly #paths: LinkPaths;
   readonly #clock: Clock;
   readonly #randomPsn: () => number;
   readonly #owner: Owner;
@@ -58,7 +61,6 @@ export class GroupDriver implements LinkGroupPort {
     woken: () => this.#owner.woken(),
   });
   readonly #entries = new Map<Link, LinkEntry>();
-  readonly #pathOf = new Map<Link, LinkPath>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
   /** Why a verb failed, the last time one did. */
@@ -71,7 +73,7 @@ export class GroupDriver implements LinkGroupPort {
   #cancelTick: () => void;
 
   constructor(options: GroupDriverOptions) {
-    this.#paths = options.paths;
+    this.#paths = new LinkPaths(options.paths);
     this.#clock = options.clock;
     this.#randomPsn = options.randomPsn;
     this.#owner = new Owner(options.events);
@@ -122,8 +124,10 @@ export class GroupDriver implements LinkGroupPort {
 
   /** A device told something by itself: what it means for the links of this group. Whoever opened the device passes it on. */
   deviceEvent(context: VerbsContext, event: AsyncEvent): void {
+    traceLinks(this.group, `device event ${event.type}`);
+    if (this.#paths.note(context, event)) this.group.pathUp(this.now);
     for (const [link, { queue, closing }] of [...this.#entries]) {
-      const path = this.#pathOf.get(link);
+      const path = this.#paths.of(link);
       if (closing || path?.context !== context) continue;
       const meant =
         'qpNumber' in event
@@ -156,9 +160,7 @@ export class GroupDriver implements LinkGroupPort {
   createLink(link: Link): void {
     this.#try(link, async () => {
       const others = this.group.links.filter((it) => it !== link && it.state !== 'down');
-      const path = choosePath(this.#paths, link, others, this.#pathOf);
-      if (path === undefined) throw new Error('no path for another link');
-      this.#pathOf.set(link, path);
+      const path = this.#paths.choose(link, others);
       const device = await this.completions.device(path);
       const entry = await createEntry(link, path, device, this.#longMessages);
       this.#entries.set(link, entry);
@@ -169,9 +171,13 @@ export class GroupDriver implements LinkGroupPort {
     });
   }
 
+  spareEnds(): readonly SpareEnd[] {
+    return this.#paths.spare(this.group.links);
+  }
+
   connectLink(link: Link): void {
     this.#try(link, async () => {
-      await connectEntry(this.#entry(link), this.#pathOf.get(link) as LinkPath);
+      await connectEntry(this.#entry(link), this.#paths.of(link) as LinkPath);
       this.group.linkConnected(link);
     });
   }
@@ -221,6 +227,7 @@ export class GroupDriver implements LinkGroupPort {
 
   send(link: Link, message: Uint8Array): void {
     const entry = this.#entries.get(link);
+    traceLlc('sends', this.group, link, message);
     if (entry !== undefined && !entry.closing && !entry.queue.send(message)) this.#fail(link);
   }
 
@@ -305,7 +312,10 @@ export class GroupDriver implements LinkGroupPort {
     if (this.completions.depth > 0 || this.#failed.size === 0) return;
     const failed = [...this.#failed];
     this.#failed.clear();
-    for (const link of failed) this.group.linkFailed(link, this.now);
+    for (const link of failed) {
+      traceLinks(this.group, `link ${link.number} failed`);
+      this.group.linkFailed(link, this.now);
+    }
   }
 
   #onCompletion(entry: LinkEntry, completions: Uint32Array, at: number): void {
@@ -341,7 +351,9 @@ export class GroupDriver implements LinkGroupPort {
       const cdc = (this.#cdcs[this.completions.depth] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
     } else if (!closing) {
-      this.group.receivedLlc(link, new Uint8Array(bytes.subarray(at, at + length)), this.now);
+      const message = new Uint8Array(bytes.subarray(at, at + length));
+      traceLlc('gets', this.group, link, message);
+      this.group.receivedLlc(link, message, this.now);
     }
   }
 

@@ -2,6 +2,6 @@
 
 export { type Clock, loopClock } from './clock.js';
 export { GroupDriver, type GroupDriverOptions } from './group-driver.js';
-export type { LinkPath } from './link-maker.js';
+export type { LinkPath } from './link-paths.js';
 export type { GroupEvents } from './owner.js';
 export type { SharedMemory } from './shared-memory.js';

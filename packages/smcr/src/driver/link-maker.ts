@@ -2,19 +2,11 @@
 
 import type { Link, LinkEnd } from '../group/index.js';
 import type { LlcVersion } from '../llc/index.js';
-import type { MtuCode, ProtectionDomain, VerbsContext, VerbsGid } from '../verbs-provider.js';
+import type { MtuCode } from '../verbs-provider.js';
 import type { DeviceQueue, LinkEntry } from './device-queue.js';
 import { LinkQueue, SEND_QUEUE } from './link-queue.js';
+import type { LinkPath } from './link-paths.js';
 import { MessageSlots, RECEIVE_SLOTS } from './message-slots.js';
-
-/** One way out of this host: a port of an opened device, with one of its GIDs. */
-export interface LinkPath {
-  readonly context: VerbsContext;
-  readonly pd: ProtectionDomain;
-  readonly port: number;
-  readonly gid: VerbsGid;
-  readonly mtu: MtuCode;
-}
 
 /** Completions that fit: every send and every receive of the links that share the queue. */
 export const COMPLETION_ENTRIES = 3 * (SEND_QUEUE + RECEIVE_SLOTS);
@@ -25,23 +17,6 @@ const MIN_RNR_TIMER = 5;
 const ACK_TIMEOUT = 15;
 /** One fewer than Linux asks for: rdma_rxe takes 7 for "without end", and a dead path would show by TEST LINK only. */
 const RETRIES = 6;
-
-/**
- * The way for a new link: a device that no other link uses, or else the first, so that one end of the new link is where another is.
- * Undefined when both would be: the same ends twice protect from nothing (Linux rejects such a link, too).
- */
-export function choosePath(
-  paths: readonly LinkPath[],
-  link: Link,
-  others: readonly Link[],
-  pathOf: ReadonlyMap<Link, LinkPath>,
-): LinkPath | undefined {
-  const fresh = paths.find((path) => others.every((it) => pathOf.get(it)?.gid !== path.gid));
-  if (fresh !== undefined) return fresh;
-  const theirs = link.peer?.gid;
-  const known = theirs !== undefined && others.some(({ peer }) => peer !== undefined && Buffer.compare(peer.gid, theirs) === 0);
-  return known ? undefined : paths[0];
-}
 
 export async function createEntry(link: Link, path: LinkPath, device: DeviceQueue, longMessages: boolean): Promise<LinkEntry> {
   const { pd } = path;

@@ -14,6 +14,7 @@ import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
 import { abandoned, linkDown } from './link-down.js';
+import { LinkRestorer } from './link-restorer.js';
 import { LlcFlows } from './llc-flows.js';
 import type { LinkGroupPort, Member } from './port.js';
 import type { Element, Rkey, Rmb } from './rmbs.js';
@@ -66,6 +67,7 @@ export class LinkGroup {
   /** What a CONFIRM RKEY CONTINUE goes on with. */
   lastConfirmed: Rtoken | undefined;
 
+  readonly #restorer = new LinkRestorer();
   readonly #held = new HeldMessages();
   readonly #early = new EarlyMessages();
   #expectation: Expectation | undefined;
@@ -182,6 +184,11 @@ export class LinkGroup {
     else linkDown(this, link);
   }
 
+  /** A port of this side works again: a link that it lost can be had again. */
+  pathUp(now: number): void {
+    this.#restorer.pathUp(now);
+  }
+
   /** `rkeys` of all links that are created; undefined when there is no memory. */
   rmbRegistered(rmb: Rmb, rkeys: ReadonlyMap<Link, Rkey> | undefined, now: number): void {
     this.now = now;
@@ -238,6 +245,7 @@ export class LinkGroup {
       this.#releaseHeld(member);
       this.tell(member, member.connection.tick(now));
     }
+    if (this.state === 'active') this.#restorer.tick(this);
     if (this.state === 'active' && this.members.size === 0 && this.elements.promised === 0) {
       this.#idleSince ??= now;
       if (now >= this.#idleSince + IDLE_TIME[role]) this.end(DELETE_REASON.programEnded, true);
@@ -246,7 +254,7 @@ export class LinkGroup {
 
   get deadline(): number {
     if (this.state === 'ended') return Number.POSITIVE_INFINITY;
-    let least = Math.min(this.flows.deadline, this.#expectation?.deadline ?? Number.POSITIVE_INFINITY);
+    let least = Math.min(this.#restorer.deadline, this.flows.deadline, this.#expectation?.deadline ?? Number.POSITIVE_INFINITY);
     for (const link of this.links) least = Math.min(least, link.deadline);
     for (const { connection } of this.members.values()) least = Math.min(least, connection.deadline);
     if (this.#idleSince !== undefined) least = Math.min(least, this.#idleSince + IDLE_TIME[this.role]);

@@ -3,6 +3,7 @@
 
 import type { SmcrConnection } from '../connection/index.js';
 import type { Link } from './link.js';
+import type { SpareEnd } from './link-restorer.js';
 import type { Element, Rmb } from './rmbs.js';
 import type { Rtoken } from './rtokens.js';
 
@@ -42,6 +43,8 @@ export interface LinkGroupPort {
   send(link: Link, message: Uint8Array): void;
   /** Posts what the connection has pending on its link, as slots allow, now and whenever slots get free. */
   transmit(member: Member): void;
+  /** Ends of this side, on ports that work, which no link of the group uses. */
+  spareEnds(): readonly SpareEnd[];
   /** Gives everything that links but this one have received already to `receivedCdc` and `receivedLlc`, before it returns. */
   drain(except: Link): void;
 
