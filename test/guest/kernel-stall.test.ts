@@ -4,26 +4,16 @@
 import { execFileSync } from 'node:child_process';
 import { guardCounters } from '@smcjs/smcr/verbs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sayThatWeSpeakSmc } from './kernel-agent.js';
-import { addUeid } from './kernel-smc.js';
-import { closeBoth, Meeting, pair, ROLES } from './smcr/pair.js';
-import { SmcrPeer } from './smcr/peer.js';
-
-let ours: SmcrPeer;
+import { closeBoth, Meeting, pair, prepare, ROLES } from './smc-pair.js';
 
 const testLinkTime = (seconds: number) => execFileSync('sysctl', ['-qw', `net.smc.smcr_testlink_time=${seconds}`]);
 
-beforeAll(async () => {
-  addUeid('SMCJS-TEST-EID');
-  sayThatWeSpeakSmc();
+beforeAll(() => {
+  prepare();
   // For link groups made from now on.
   testLinkTime(2);
-  ours = await SmcrPeer.open();
 });
-afterAll(async () => {
-  await ours.close();
-  testLinkTime(30);
-});
+afterAll(() => testLinkTime(30));
 
 const STALLS: Readonly<Record<string, (seconds: number) => void>> = {
   'busy JavaScript': (seconds) => {
@@ -36,7 +26,7 @@ const STALLS: Readonly<Record<string, (seconds: number) => void>> = {
 
 describe.each(ROLES)('with the kernel, we as %s,', (role) => {
   it.each(Object.entries(STALLS))('an idle connection outlives 10 s of %s', async (_, stall) => {
-    const { stream, agent, name } = await pair(ours, role);
+    const { stream, agent, name } = await pair(role);
     const before = guardCounters();
     stall(10);
     const after = guardCounters();
@@ -44,12 +34,11 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     expect(after.answered - before.answered).toBeGreaterThanOrEqual(2);
     const bytes = 1 << 20;
     await Promise.all([stream.exchange(bytes, 1, 2), agent.do('exchange', { name, bytes, seed: 2, theirs: 1 })]);
-    expect(ours.ended).toEqual([]);
     await closeBoth({ stream, agent, name });
   });
 
   it('connections in the middle of transfers, and an idle one, outlive 40 s, and every byte comes', { timeout: 400_000 }, async () => {
-    const meeting = await Meeting.open(ours, role);
+    const meeting = await Meeting.open(role);
     const [busy, other, idle] = [await meeting.connect(), await meeting.connect(), await meeting.connect()];
     meeting.close();
     const bytes = 4 << 20;
@@ -63,12 +52,11 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     expect(guardCounters().answered - before.answered).toBeGreaterThanOrEqual(5);
     await Promise.all(transfers);
     await Promise.all([idle.stream.exchange(1000, 3, 4), idle.agent.do('exchange', { name: idle.name, bytes: 1000, seed: 4, theirs: 3 })]);
-    expect(ours.ended).toEqual([]);
     for (const one of [busy, other, idle]) await closeBoth(one);
   });
 
   it('the kernel sends many small messages meanwhile: they come in order', async () => {
-    const { stream, agent, name } = await pair(ours, role);
+    const { stream, agent, name } = await pair(role);
     const bytes = 400 * 50;
     const before = guardCounters();
     const sent = agent.do('trickle', { name, bytes, seed: 7 });
@@ -76,7 +64,6 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     // Of more messages than there are receives.
     expect(guardCounters().kept - before.kept).toBeGreaterThan(96);
     await Promise.all([stream.receive(bytes, 7), sent]);
-    expect(ours.ended).toEqual([]);
     await closeBoth({ stream, agent, name });
   });
 });

@@ -1,59 +1,55 @@
-// own-links.test.ts - both ends of a link group are ours, over two networks with real frames: one network fails in mid-transfer.
+// own-links.test.ts - both ends are sockets of ours, over two networks with real frames: one network fails in mid-transfer.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { addUeid } from './kernel-smc.js';
-import { SmcrPeer } from './smcr/peer.js';
-import type { Stream } from './smcr/stream.js';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Socket } from '@smcjs/core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { connected, prepare, SMCR } from './smc-pair.js';
+import { SmcStream } from './smc-stream.js';
 import { FAILURES, KERNELS, makeNetworks, OURS, removeNetworks } from './two-networks.js';
 
 const MiB = 1 << 20;
 const BOUNDED = { timeout: 60_000, interval: 200 };
 
 beforeAll(() => {
-  addUeid('SMCJS-TEST-EID');
+  prepare();
   makeNetworks();
 });
 afterAll(removeNetworks);
 
-describe.each([1, 2])('two peers of ours with %i links', (maxLinks) => {
-  let peers: [SmcrPeer, SmcrPeer];
-  beforeEach(async () => {
-    peers = [await SmcrPeer.open({ devices: OURS.devices, maxLinks }), await SmcrPeer.open({ devices: KERNELS.devices, maxLinks })];
-  });
-  afterEach(async () => {
-    await Promise.all(peers.map((peer) => peer.close()));
-  });
-
-  const links = (): number[] =>
-    peers.map(({ drivers }) => [...drivers].flatMap(({ group }) => group.links.filter(({ state }) => state === 'active')).length);
-
-  async function connected(): Promise<[Stream, Stream]> {
-    const [client, server] = peers;
-    let onStream!: (stream: Promise<Stream | Error>) => void;
-    const coming = new Promise<Stream | Error>((resolve) => (onStream = resolve));
-    const listening = await server.listen((_port, stream) => onStream(stream), KERNELS.address);
-    const mine = await client.connect(listening.port, { host: KERNELS.address, localAddress: OURS.address });
-    const theirs = await coming;
-    listening.server.close();
-    if (theirs instanceof Error) throw theirs;
-    await expect.poll(links, BOUNDED).toEqual([maxLinks, maxLinks]);
-    return [mine, theirs];
+describe.each([2, 1])('two sockets of ours with %i links', (links) => {
+  async function pair(): Promise<[SmcStream, SmcStream]> {
+    const [mine, theirs] = [OURS, KERNELS].map(({ devices }) => ({ ...SMCR, rdmaDevices: devices.slice(0, links) }));
+    const server = createServer({ ...theirs, allowHalfOpen: true });
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(0, KERNELS.address, resolve));
+    const { port } = server.address() as AddressInfo;
+    const coming = once(server, 'connection') as Promise<[Socket]>;
+    const where = { port, host: KERNELS.address, localAddress: OURS.address };
+    const client = await connected(connect({ ...mine, ...where, allowHalfOpen: true } as never));
+    return [client, new SmcStream((await coming)[0])];
   }
 
-  it.each(Object.entries(FAILURES))('%s in the middle of a transfer', async (_name, { fail, mend }) => {
-    const [mine, theirs] = await connected();
-    const bytes = 8 * MiB;
-    const ends = [mine.exchange(bytes, 1, 2), theirs.exchange(bytes, 2, 1)];
-    for (const end of ends) end.catch(() => {});
-    await mine.until(() => mine.bytesRead > MiB);
-    fail();
-    onTestFinished(mend);
-    const codes = (await Promise.allSettled(ends)).map((end) =>
-      end.status === 'rejected' ? (end.reason as { code?: string }).code : 'done',
-    );
-    // Over the other link nothing is lost, changed or repeated: exchange() looks at each byte.
-    expect(codes).toEqual(maxLinks === 2 ? ['done', 'done'] : ['ECONNRESET', 'ECONNRESET']);
-    for (const stream of [mine, theirs]) stream.close();
-    await Promise.all([mine.removed, theirs.removed]);
-  });
+  it.each(Object.values(FAILURES).map((failure) => [failure.name, failure] as const))(
+    '%s in the middle of a transfer',
+    async (_name, failure) => {
+      const ends = await pair();
+      const [mine, theirs] = ends;
+      expect(ends.map(({ socket }) => socket.transport)).toEqual(['smcr', 'smcr']);
+      // Those of the link group, which lost one in the test before.
+      await expect.poll(() => ends.map(({ socket }) => socket.stats().links), BOUNDED).toEqual([links, links]);
+      const transfers = [mine.exchange(8 * MiB, 1, 2), theirs.exchange(8 * MiB, 2, 1)];
+      for (const transfer of transfers) transfer.catch(() => {});
+      await mine.until(() => mine.bytesRead > MiB);
+      failure.fail();
+      onTestFinished(failure.mend);
+      const codes = (await Promise.allSettled(transfers)).map((end) =>
+        end.status === 'rejected' ? (end.reason as { code?: string }).code : 'done',
+      );
+      // Over the other link nothing is lost, changed or repeated: exchange() looks at each byte.
+      expect(codes).toEqual(links === 2 ? ['done', 'done'] : ['ECONNRESET', 'ECONNRESET']);
+      for (const stream of ends) stream.close();
+      await Promise.all([mine.closed, theirs.closed]);
+    },
+  );
 });

@@ -1,8 +1,8 @@
-// peer.ts - a peer of ours at the level of link groups: opens devices, does CLC over plain TCP connections, makes link groups and
-// connections. What the backend does for sockets, without sockets.
+// peer.ts - a peer of ours at the level of link groups, for tests of what goes wrong: opens devices, does CLC over plain TCP connections,
+// makes link groups and connections. What the backend does for sockets, without sockets, and open to tampering.
 
 import { connect as tcpConnect, createServer, type Server } from 'node:net';
-import { type ClcAcceptConfirmR, HEADER_BYTES, initialise, RingConsumer, type RingMemory, RingProducer } from '@smcjs/core/backend';
+import { type ClcAcceptConfirmR, HEADER_BYTES, initialise, RingConsumer, type RingMemory } from '@smcjs/core/backend';
 import { ibverbs, type VerbsContext } from '@smcjs/smcr/verbs';
 import { ClcSocket } from './clc-socket.js';
 import {
@@ -228,7 +228,7 @@ export class SmcrPeer {
           onEstablished(diagnosis);
           this.#forget(made);
         },
-        news: (member, bits) => this.streams.get(member)?.onNews(bits),
+        news: (member) => this.streams.get(member)?.onNews(),
         removed: (member) => {
           this.streams.get(member)?.onRemoved();
           this.streams.delete(member);
@@ -291,7 +291,7 @@ export class SmcrPeer {
     const options = { token, peerToken: end.token, tx, rx, peerRmbeSize: end.size };
     const member = one.group.add(options, link, element, { rtoken, index: end.index, size: end.size });
     one.bind(member, buffer);
-    const stream = new Stream(one, member, new RingProducer(tx), new RingConsumer(rx), socket.tcp);
+    const stream = new Stream(one, member, new RingConsumer(rx), socket.tcp);
     this.streams.set(member, stream);
     return stream;
   }

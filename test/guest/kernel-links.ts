@@ -1,0 +1,101 @@
+// kernel-links.ts - two links with the kernel over two networks, and what becomes of connections when one dies. Each role has a file, and
+// so a process, of its own: all connections in it are of one link group.
+
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { KernelAgent } from './kernel-agent.js';
+import { closeBoth, pair, type Pair, prepare, type Role, type Way } from './smc-pair.js';
+import type { SmcStream } from './smc-stream.js';
+import { FAILURES, KERNELS, makeNetworks, OURS, remakeKernelDevices, removeNetworks, run } from './two-networks.js';
+
+const MiB = 1 << 20;
+const way: Way = { ours: OURS.address, kernel: KERNELS.address, options: { rdmaDevices: OURS.devices } };
+/** TEST LINK and all retries, on emulated processors; without a limit nothing is proven. */
+const BOUNDED = { timeout: 60_000, interval: 200 };
+
+/** Devices of the links that the kernel says are there, of its group with a connection. One may be twice, while a link is being added. */
+async function kernelLinks(agent: KernelAgent): Promise<string[]> {
+  const { groups } = await agent.facts();
+  return groups
+    .filter(({ connections }) => connections > 0)
+    .flatMap(({ links }) => links.map(({ device }) => device))
+    .sort();
+}
+
+const same = (line: object): void => expect(line).toMatchObject({ same: true });
+
+async function twoLinks({ agent, stream }: Pair): Promise<void> {
+  await expect.poll(() => kernelLinks(agent), BOUNDED).toEqual([...KERNELS.devices]);
+  await ourLinks(stream, 2);
+}
+
+const ourLinks = ({ socket }: SmcStream, count: number) => expect.poll(() => socket.stats().links, BOUNDED).toBe(count);
+
+/** 8 MiB each way, while `fail` happens; returns when all bytes have come. */
+async function transfer({ stream, agent, name }: Pair, fail: () => void): Promise<void> {
+  const bytes = 8 * MiB;
+  const both = Promise.all([stream.exchange(bytes, 1, 2), agent.do('exchange', { name, bytes, seed: 2, theirs: 1 }).then(same)]);
+  await stream.until(() => stream.bytesRead > MiB);
+  fail();
+  await both;
+}
+
+/** `role` is ours. */
+export function kernelLinkTests(role: Role): void {
+  beforeAll(() => {
+    prepare();
+    makeNetworks();
+  });
+  afterAll(removeNetworks);
+
+  const { lost, ...told } = FAILURES;
+
+  describe(`with the kernel, we as ${role},`, () => {
+    it('there are two links over two networks', async () => {
+      const one = await pair(role, way);
+      await twoLinks(one);
+      await transfer(one, () => {});
+      await closeBoth(one);
+      expect(one.stream.error).toBe(undefined);
+    });
+
+    it.each(Object.values(told).map((failure) => [failure.name, failure] as const))(
+      '%s in the middle of a transfer, which goes on over the other link; there are two again when it is back',
+      async (_name, { fail, mend }) => {
+        const one = await pair(role, way);
+        await twoLinks(one);
+        try {
+          await transfer(one, fail);
+          expect(new Set(await kernelLinks(one.agent))).toEqual(new Set(['rxb1']));
+          await ourLinks(one.stream, 1);
+        } finally {
+          mend();
+        }
+        await twoLinks(one);
+        await closeBoth(one);
+        expect(one.stream.error).toBe(undefined);
+      },
+    );
+
+    it("the kernel's device is removed in the middle of a transfer, which goes on over the other link", async () => {
+      const one = await pair(role, way);
+      await twoLinks(one);
+      onTestFinished(remakeKernelDevices);
+      await transfer(one, () => run('rdma', 'link', 'del', 'rxa1'));
+      expect(new Set(await kernelLinks(one.agent))).toEqual(new Set(['rxb1']));
+      await ourLinks(one.stream, 1);
+      await closeBoth(one);
+      expect(one.stream.error).toBe(undefined);
+    });
+
+    it(`${lost.name} of one network in the middle of a transfer, which goes on over the other`, async () => {
+      const one = await pair(role, way);
+      await twoLinks(one);
+      onTestFinished(lost.mend);
+      await transfer(one, lost.fail);
+      // Nothing tells the kernel that the path is dead: it may be trying to have a second link again.
+      expect(await kernelLinks(one.agent)).toContain('rxb1');
+      await closeBoth(one);
+      expect(one.stream.error).toBe(undefined);
+    });
+  });
+}
