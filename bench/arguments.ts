@@ -1,6 +1,6 @@
 // arguments.ts - the command line of the benchmark.
 
-import { LANES, type Lane, laneKey, TRANSPORTS } from './lanes.js';
+import { LANES, type Lane, laneKey, TRANSPORTS, USUAL_LANES } from './lanes.js';
 import { FULL, type Plan, QUICK } from './plan.js';
 
 export const CASES = [
@@ -46,6 +46,8 @@ export const HELP = `Measures this library side by side with what else connects 
                        ${QUICK.rounds} and ${QUICK.threadsRounds}, or fewer when time is up)
   --targets            compare with the goals
   --json FILE          write all figures
+  --guest              in a virtual machine with an RDMA device in software: transports smcr, smc-kernel and tcp; emulated
+                       processors, so ratios mean something and times do not
   --help
 
 A report for the browser is written to bench/results/report.html. Exit code: 0; 1 when a transport broke or delivered
@@ -84,7 +86,7 @@ export function parseArguments(argv: readonly string[]): Options {
     targets: given.has('--targets'),
     json: given.get('--json'),
     cases: list(given.get('--only'), CASES, (text) => pickCase(text)),
-    lanes: list(given.get('--transports'), LANES, pickLanes),
+    lanes: list(given.get('--transports'), LANES, pickLanes, USUAL_LANES),
     sizes: list(given.get('--sizes'), DEFAULT_SIZES, (text) => [parseSize(text)]),
     plan: { ...plan, ...parseRounds(given.get('--rounds')) },
   };
@@ -96,8 +98,8 @@ function split(argument: string): [string, string | undefined] {
 }
 
 /** The chosen values in the order of the list, each once. */
-function list<T>(text: string | undefined, all: readonly T[], pick: (text: string) => readonly T[]): readonly T[] {
-  if (text === undefined) return all;
+function list<T>(text: string | undefined, all: readonly T[], pick: (text: string) => readonly T[], usual = all): readonly T[] {
+  if (text === undefined) return usual;
   const picked = new Set(text.split(',').flatMap((item) => pick(item.trim())));
   return [...all.filter((value) => picked.has(value)), ...[...picked].filter((value) => !all.includes(value))];
 }

@@ -2,9 +2,22 @@
 
 /**
  * As in the results. `tcp` and `uds` are node:net; `tcp` in mode `smc-fallback` is this library's Socket on plain TCP.
- * `worker`: worker channels of this library; `atomics`: shared memory and nothing else.
+ * `worker`: worker channels of this library; `atomics`: shared memory and nothing else. `smc-kernel`: node:net whose sockets are
+ * the kernel's SMC.
  */
-export type TransportName = 'tcp' | 'uds' | 'ipc' | 'zeromq' | 'smcd' | 'worker' | 'message-port' | 'dgram' | 'atomics' | 'piscina';
+export type TransportName =
+  | 'tcp'
+  | 'uds'
+  | 'ipc'
+  | 'zeromq'
+  | 'smcd'
+  | 'smcr'
+  | 'smc-kernel'
+  | 'worker'
+  | 'message-port'
+  | 'dgram'
+  | 'atomics'
+  | 'piscina';
 
 export const TRANSPORTS: readonly TransportName[] = [
   'tcp',
@@ -12,6 +25,8 @@ export const TRANSPORTS: readonly TransportName[] = [
   'ipc',
   'zeromq',
   'smcd',
+  'smcr',
+  'smc-kernel',
   'worker',
   'message-port',
   'dgram',
@@ -57,6 +72,8 @@ export interface Lane {
   readonly between: 'processes' | 'threads';
   /** Measured in this direction only. */
   readonly only?: 'roundtrip' | 'oneway';
+  /** Measured when it is asked for by name: needs what most machines do not have. */
+  readonly onRequest?: true;
 }
 
 const lane = (transport: TransportName, mode: Mode, label: string): Lane => ({
@@ -66,6 +83,8 @@ const lane = (transport: TransportName, mode: Mode, label: string): Lane => ({
   part: 'traffic',
   between: 'processes',
 });
+/** Needs an RDMA device; the kernel's needs a kernel with SMC. */
+const rdma = (transport: TransportName, mode: Mode, label: string): Lane => ({ ...lane(transport, mode, label), onRequest: true });
 const threads = (transport: TransportName, mode: Mode, label: string, only?: Lane['only']): Lane => ({
   ...lane(transport, mode, label),
   part: 'threads',
@@ -93,6 +112,10 @@ export const LANES: readonly Lane[] = [
   lane('smcd', 'ring-off', 'smcd ring, no polling'),
   lane('smcd', 'records', 'smcd records'),
   lane('smcd', 'records-off', 'smcd records, no polling'),
+  rdma('smcr', 'stream', 'smcr stream'),
+  rdma('smcr', 'stream-off', 'smcr stream, no polling'),
+  rdma('smcr', 'ring', 'smcr ring'),
+  rdma('smc-kernel', 'stream', "kernel's SMC (node:net)"),
   threads('message-port', 'clone', 'MessagePort'),
   threads('message-port', 'packed', 'MessagePort, 64 in a message', 'oneway'),
   threads('dgram', 'stream', 'UDP loopback (node:dgram)'),
@@ -112,6 +135,9 @@ export const LANES: readonly Lane[] = [
   pool('transfer', 'Piscina, transfer lists'),
   pool('frames', 'Piscina, mapFrames'),
 ];
+
+/** What is measured when nothing is asked for by name. */
+export const USUAL_LANES: readonly Lane[] = LANES.filter(({ onRequest }) => onRequest !== true);
 
 export const laneKey = (of: Pick<Lane, 'transport' | 'mode'>): string => `${of.transport}/${of.mode}`;
 

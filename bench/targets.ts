@@ -49,6 +49,11 @@ const idle =
     return row === undefined ? undefined : Math.max(row.server_cpu_ms, row.client_cpu_ms);
   };
 
+/** How many times better SMC-R is than the kernel's own SMC under node:net. */
+const kernelTimes = (metric: Metric, of: Omit<Subject, 'transport' | 'mode'>, mode: Mode): Target['value'] => {
+  return ({ recorder }) => medianOf(recorder.times(subject(laneOf('smcr', mode), of), subject(laneOf('smc-kernel', 'stream'), of), metric));
+};
+
 const TARGETS: readonly Target[] = [
   {
     goal: 'stream, round trip 64 B, shorter than TCP',
@@ -167,6 +172,18 @@ const TARGETS: readonly Target[] = [
       );
       return Number.isNaN(more) ? undefined : more;
     },
+  },
+  {
+    goal: "smcr stream, round trip 64 B, against the kernel's SMC",
+    most: 1,
+    unit: 'x',
+    value: inverse(kernelTimes('p50_us', roundtrip(64), 'stream')),
+  },
+  {
+    goal: "smcr stream, one way 64 KiB, GB/s against the kernel's SMC",
+    least: 1,
+    unit: 'x',
+    value: kernelTimes('gb_per_s', oneway(65_536), 'stream'),
   },
   ...THREAD_TARGETS,
 ];

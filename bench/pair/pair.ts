@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { MeasureError } from '../errors.js';
 import { type Lane, laneKey } from '../lanes.js';
 import { agentPath, childFlags, DIRECTORY_VARIABLE, Remote } from './control.js';
+import { kernelSmc } from './kernel-smc.js';
 import { ThreadPair } from './thread-pair.js';
 
 export interface PairOptions {
@@ -31,12 +32,17 @@ function runDirectory(): string {
   return directory;
 }
 
-function start(role: 'server' | 'client', controls: number, { cpu }: PairOptions): ChildProcess {
+function start(lane: Lane, role: 'server' | 'client', controls: number, { cpu }: PairOptions): ChildProcess {
   const command = [process.execPath, ...childFlags, agentPath, role];
   if (cpu !== undefined) command.unshift('taskset', '-c', String(cpu));
   const child = spawn(command[0] as string, command.slice(1), {
     stdio: ['ignore', 'inherit', 'inherit', ...Array<'pipe'>(controls).fill('pipe')],
-    env: { ...process.env, [DIRECTORY_VARIABLE]: runDirectory(), SMC_RUNTIME_DIR: runDirectory() },
+    env: {
+      ...process.env,
+      [DIRECTORY_VARIABLE]: runDirectory(),
+      SMC_RUNTIME_DIR: runDirectory(),
+      ...(lane.transport === 'smc-kernel' ? { LD_PRELOAD: kernelSmc(runDirectory()) } : {}),
+    },
   });
   running.add(child);
   child.once('exit', () => running.delete(child));
@@ -64,8 +70,8 @@ export class Pair implements Ends {
     this.#options = options;
     // The two ends of an IPC channel are a process and its child: there the server starts the client.
     const ipc = lane.transport === 'ipc';
-    const server = start('server', ipc ? 2 : 1, options);
-    const client = ipc ? server : start('client', 1, options);
+    const server = start(lane, 'server', ipc ? 2 : 1, options);
+    const client = ipc ? server : start(lane, 'client', 1, options);
     this.#processes = ipc ? [server] : [server, client];
     this.server = this.#remote(server, 3);
     this.client = this.#remote(client, ipc ? 4 : 3);
@@ -88,7 +94,7 @@ export class Pair implements Ends {
   async renewClient(): Promise<void> {
     const [server, client] = this.#processes as [ChildProcess, ChildProcess];
     await end(client);
-    const fresh = start('client', 1, this.#options);
+    const fresh = start(this.lane, 'client', 1, this.#options);
     this.#processes = [server, fresh];
     this.client = this.#remote(fresh, 3);
   }

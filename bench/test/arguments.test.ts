@@ -2,12 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { CASES, DEFAULT_SIZES, parseArguments, UsageError } from '../arguments.js';
-import { LANES } from '../lanes.js';
+import { USUAL_LANES } from '../lanes.js';
 
 describe('arguments', () => {
   it('measures everything by default', () => {
     const options = parseArguments([]);
-    expect([options.cases, options.lanes, options.sizes]).toEqual([CASES, LANES, DEFAULT_SIZES]);
+    expect([options.cases, options.lanes, options.sizes]).toEqual([CASES, USUAL_LANES, DEFAULT_SIZES]);
   });
 
   it('takes lists, in either form of an option', () => {

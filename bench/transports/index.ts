@@ -13,7 +13,7 @@ import { workerTransport } from './worker.js';
 import { zeromqTransport } from './zeromq.js';
 
 export function transportOf(lane: Lane): Transport {
-  if (lane.mode === 'smc-fallback' || lane.transport === 'smcd') return smcTransport;
+  if (lane.mode === 'smc-fallback' || lane.transport === 'smcd' || lane.transport === 'smcr') return smcTransport;
   if (lane.transport === 'ipc') return ipcTransport;
   if (lane.transport === 'zeromq') return zeromqTransport;
   if (lane.transport === 'worker') return workerTransport;

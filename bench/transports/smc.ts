@@ -1,4 +1,4 @@
-// smc.ts - this library: smcd, or its Socket on plain TCP (mode smc-fallback).
+// smc.ts - this library: smcd, smcr, or its Socket on plain TCP (mode smc-fallback).
 
 import type net from 'node:net';
 import type { RingSurface, SmcOptions, Socket } from '@smcjs/core';
@@ -37,6 +37,7 @@ async function load(): Promise<Library> {
 /** Everything by default, except that the lane says how to poll and a record must fit into half the ring. */
 export function smcOptions({ lane, bytes }: Opening): SmcOptions {
   if (lane.mode === 'smc-fallback') return { transports: ['tcp'] };
+  if (lane.transport === 'smcr') return { transports: ['smcr'], discovery: 'inline', busyPoll: busyPollOf(lane) };
   const large = usageOf(lane) === 'frames' || (usageOf(lane) === 'records' && bytes >= 128 * 1024);
   return { transports: ['smcd'], busyPoll: busyPollOf(lane), ...(large ? { ringSize: 4 << 20 } : {}) };
 }
