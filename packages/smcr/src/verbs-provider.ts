@@ -256,12 +256,11 @@ export interface CompletionQueue {
   /**
    * Fills `completions` ({@link COMPLETION}) from its start, up to its length; returns how many. Messages that a stall guard kept are put
    * into `kept`, which has room for one of the longest at least; fewer completions are returned when the next does not fit.
-   * @throws Error with code 'ENOBUFS' when a kept message is larger than `kept`
    */
   poll(completions: Uint32Array, kept?: Uint8Array): number;
   /**
-   * Asks for one event at the next completion (`ibv_req_notify_cq`), or only for receives with the solicited bit and errors. Poll
-   * again after it: what came in before has no event.
+   * Asks for one event at the next completion (`ibv_req_notify_cq`), or only for receives with the solicited bit and errors (rdma_rxe: of
+   * receives). Poll again after it: what came in before has no event. Who has asked for all asks for no less before the event.
    */
   arm(solicitedOnly: boolean): void;
   /** Rejects with 'EBUSY' while queue pairs use it. */

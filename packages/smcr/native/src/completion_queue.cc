@@ -120,9 +120,10 @@ void OnEvent(Context& context, Queue& queue) {
   ibv_cq* cq = nullptr;
   void* ignored = nullptr;
   unsigned events = 0;
-  while (context.library().get_cq_event(queue.channel, &cq, &ignored) == 0) events++;
+  // One event for each time the queue was armed: another one makes the descriptor readable again.
+  if (context.library().get_cq_event(queue.channel, &cq, &ignored) == 0) events++;
   // A device that was taken away makes its descriptor readable for ever.
-  if (errno != EAGAIN && errno != EINTR) context.StopWatch(queue.watch);
+  else if (errno != EAGAIN && errno != EINTR) context.StopWatch(queue.watch);
   if (events == 0) return;
   context.library().ack_cq_events(queue.raw, events);
   context.environment().EventTaken();

@@ -34,6 +34,7 @@ export class Hub {
   #news: Listener[] = [];
   #asked: Listener[] = [];
   #scheduled = false;
+  #dispatching = false;
   #turning = false;
   #polling = false;
   #linger: NodeJS.Timeout | undefined;
@@ -42,7 +43,10 @@ export class Hub {
     this.turn++;
     const news = this.#news;
     this.#news = [];
+    this.#dispatching = true;
     for (const listener of news) listener.deliver();
+    this.#dispatching = false;
+    this.turn++;
   };
   readonly #nextTurn = (): void => {
     this.#turning = false;
@@ -78,7 +82,8 @@ export class Hub {
 
   /** Something was sent: an answer may come soon. */
   sent(): void {
-    this.#turn();
+    // A dispatch is a turn of its own: no need to see the loop's, which costs a round of it.
+    if (!this.#dispatching) this.#turn();
     if (this.#window.micros === 0) return;
     this.#window.active(micros());
     this.#poll();

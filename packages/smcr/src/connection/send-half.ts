@@ -62,6 +62,11 @@ export class SendHalf {
     return this.#underway;
   }
 
+  /** Part of the send buffer that is sent and not acknowledged: 0 to 1. */
+  get unacknowledged(): number {
+    return ((this.sent - this.acknowledged) >>> 0) / this.#bufferSize;
+  }
+
   /** Sequence number of the last message that is known to have arrived: what a failover validation carries. */
   get doneSequence(): number {
     return this.#doneSequence;

@@ -1,7 +1,8 @@
 // completions.ts - the completion queues of one link group: when they are looked at, and when their channels wake the loop instead.
 //
 // Woken by the channel: everything that completed is handled, then the queue is armed and looked at once more. While the owner polls
-// (`stayAwake`) queues are not armed; `sleep` arms them again.
+// (`stayAwake`) queues are not armed; `sleep` arms them again. They are armed for messages of the peer alone unless somebody waits for
+// something of ours to complete: else each message would wake this side twice, once by its acknowledgement.
 
 import type { Link } from '../group/index.js';
 import type { VerbsContext } from '../verbs-provider.js';
@@ -18,6 +19,8 @@ export interface CompletionHandler {
   settled(): void;
   /** A channel woke the loop, and what completed has been handled. */
   woken(): void;
+  /** Does anybody wait for something of ours to complete? */
+  waits(): boolean;
 }
 
 export class Completions {
@@ -67,6 +70,16 @@ export class Completions {
     for (const device of [...this.#open]) this.#rest(device);
   }
 
+  /** From now on somebody waits for something of ours to complete: queues that are armed are armed for that, too. */
+  wait(): void {
+    for (const device of this.#open) {
+      if (!device.receivesOnly || this.#awake || this.depth > 0) continue;
+      device.rest(false);
+      // What has completed before has no event.
+      queueMicrotask(() => this.poll(device));
+    }
+  }
+
   /** Returns how many completions were handled. */
   poll(device: DeviceQueue): number {
     this.depth++;
@@ -93,11 +106,16 @@ export class Completions {
     this.wakeUps++;
     this.poll(device);
     this.#handler.woken();
+    // After what the news has programs do, which is handed out in a tick: an answer must not wait for the queue being armed.
+    if (!this.#awake) queueMicrotask(() => this.#restUnlessAwake(device));
+  }
+
+  #restUnlessAwake(device: DeviceQueue): void {
     if (!this.#awake) this.#rest(device);
   }
 
   #rest(device: DeviceQueue): void {
-    device.rest();
+    device.rest(!this.#handler.waits());
     this.poll(device);
   }
 }

@@ -29,6 +29,8 @@ export class DeviceQueue {
   readonly kept = Buffer.alloc(2 * LLC_MAX_LENGTH);
   /** Polling or arming failed: whoever owns the device has closed it, or it is gone. Nothing completes any more. */
   broken = false;
+  /** Armed for messages alone: what completes of ours has no event. */
+  receivesOnly = false;
   /** Why, when it is the device. */
   error: Error | undefined;
   readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
@@ -50,15 +52,19 @@ export class DeviceQueue {
     const queue = await context.createCompletionQueue(entries);
     const device = new DeviceQueue(pd, queue);
     queue.onEvent = () => onEvent(device);
-    device.rest();
+    device.rest(false);
     return device;
   }
 
-  /** Asks for an event at the next completion. What completed before has none: {@link poll} again. */
-  rest(): void {
+  /**
+   * Asks for an event at the next completion, or with `receives` at the next message only. What completed before has none: {@link poll}
+   * again.
+   */
+  rest(receives: boolean): void {
     if (this.broken) return;
+    this.receivesOnly = receives;
     try {
-      this.queue.arm(false);
+      this.queue.arm(receives);
     } catch (error) {
       this.#break(error);
     }
@@ -78,8 +84,10 @@ export class DeviceQueue {
   poll(handle: (entry: LinkEntry, completions: Uint32Array, at: number) => void): number {
     for (let handled = 0; ; handled++) {
       if (this.#next === this.#count) {
+        // Fewer than there was room for were all: who rests looks once more when the queue is armed.
+        const all = this.#count > 0 && this.#count < BATCH;
         this.#next = 0;
-        this.#count = this.#take();
+        this.#count = all ? 0 : this.#take();
         if (this.#count === 0) return handled;
       }
       const at = this.#next++ * COMPLETION.words;

@@ -18,6 +18,7 @@ import {
 } from '../group/index.js';
 import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import type { Clock } from './clock.js';
+import { CompletionWaits } from './completion-waits.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
@@ -59,10 +60,13 @@ export class GroupDriver implements LinkGroupPort {
     },
     settled: () => this.#tellFailed(),
     woken: () => this.#owner.woken(),
+    waits: () => this.#waits.any || [...this.#entries.values()].some(({ queue }) => !queue.hasSlot),
   });
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
+  /** Connections that wait for something of theirs to complete. */
+  readonly #waits = new CompletionWaits();
   /** Why a verb failed, the last time one did. */
   lastError: Error | undefined;
   readonly #failed = new Set<Link>();
@@ -228,7 +232,9 @@ export class GroupDriver implements LinkGroupPort {
   send(link: Link, message: Uint8Array): void {
     const entry = this.#entries.get(link);
     traceLlc('sends', this.group, link, message);
-    if (entry !== undefined && !entry.closing && !entry.queue.send(message)) this.#fail(link);
+    if (entry === undefined || entry.closing) return;
+    if (!entry.queue.send(message)) this.#fail(link);
+    else if (!entry.queue.hasSlot) this.completions.wait();
   }
 
   transmit(member: Member): void {
@@ -236,6 +242,7 @@ export class GroupDriver implements LinkGroupPort {
     if (entry === undefined || entry.closing) return;
     this.#transmitter.transmit(member, entry);
     if (entry.queue.broken) this.#fail(entry.link);
+    if (this.#waits.update(member) || !entry.queue.hasSlot) this.completions.wait();
   }
 
   drain(except: Link): void {
@@ -263,6 +270,7 @@ export class GroupDriver implements LinkGroupPort {
 
   removed(member: Member): void {
     this.#transmitter.forget(member);
+    this.#waits.delete(member);
     // Over a broken link something may still be posted from it: see finished().
     this.#memory.unbind(member, this.group.state !== 'ended');
     this.#owner.removed(member);
@@ -342,7 +350,10 @@ export class GroupDriver implements LinkGroupPort {
   #sent(entry: LinkEntry, slot: number): void {
     const member = entry.queue.sent(slot);
     if (entry.closing) return;
-    if (member !== undefined && member.link === entry.link) this.group.completed(member);
+    if (member !== undefined && member.link === entry.link) {
+      this.group.completed(member);
+      this.#waits.update(member);
+    }
     this.#transmitter.serve(entry);
   }
 

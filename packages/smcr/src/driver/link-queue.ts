@@ -16,6 +16,8 @@ import { GUARD_AT, LONG_SLOT, type MessageSlots, RECEIVE_SLOTS, SEND_SLOTS, SHOR
 /** Every message with its writes, the long slot, and an answer of the stall guard. */
 export const SEND_QUEUE = (SEND_SLOTS + 1) * (MAX_WRITES + 1) + 1;
 
+/** Receives that are posted at a time. */
+const RECEIVE_BATCH = 16;
 const RECEIVE_ID = 0x80000000;
 /** Far more than all exchanges can have underway. */
 const MOST_WAITING = 256;
@@ -85,7 +87,7 @@ export class LinkQueue {
   /** In state INIT or later. */
   postAllReceives(): void {
     for (let slot = 0; slot < RECEIVE_SLOTS; slot++) this.received(slot);
-    this.postReceives();
+    this.postReceives(true);
   }
 
   /** A receive slot was looked at; it is posted again by {@link postReceives}. */
@@ -98,8 +100,9 @@ export class LinkQueue {
     words[at + RECEIVE_WR.length] = this.slots.receiveLength;
   }
 
-  postReceives(): void {
-    if (this.#toPost === 0) return;
+  /** A few at a time, unless it is about all: the peer has at most as many messages underway as it has slots, far fewer than we receives. */
+  postReceives(all = false): void {
+    if (this.#toPost === 0 || (!all && this.#toPost < RECEIVE_BATCH)) return;
     const count = this.#toPost;
     this.#toPost = 0;
     this.#posted += count;

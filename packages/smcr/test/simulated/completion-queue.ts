@@ -9,7 +9,7 @@ export class SimulatedQueue implements CompletionQueue {
   onEvent: (() => void) | undefined;
   readonly #time: VirtualTime;
   #completions: number[][] = [];
-  #armed = false;
+  #armed: 'no' | 'all' | 'solicited' = 'no';
   #destroyed = false;
   overrun = false;
 
@@ -18,11 +18,12 @@ export class SimulatedQueue implements CompletionQueue {
     this.entries = entries;
   }
 
-  add(record: number[]): void {
+  /** A queue that is armed for what is solicited tells of nothing else, not even of errors: so does rdma_rxe. */
+  add(record: number[], solicited: boolean): void {
     if (this.#completions.length === this.entries) this.overrun = true;
     this.#completions.push(record);
-    if (!this.#armed) return;
-    this.#armed = false;
+    if (this.#armed === 'no' || (this.#armed === 'solicited' && !solicited)) return;
+    this.#armed = 'no';
     this.#time.after(0, () => {
       if (!this.#destroyed) this.onEvent?.();
     });
@@ -40,9 +41,9 @@ export class SimulatedQueue implements CompletionQueue {
     return count;
   }
 
-  arm(): void {
+  arm(solicitedOnly: boolean): void {
     if (this.#destroyed) throw systemError('EBADF', 'ibv_req_notify_cq');
-    this.#armed = true;
+    if (this.#armed !== 'all') this.#armed = solicitedOnly ? 'solicited' : 'all';
   }
 
   async destroy(): Promise<void> {

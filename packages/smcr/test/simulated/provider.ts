@@ -71,12 +71,12 @@ export class SimulatedContext implements VerbsContext {
 
   /** A completion comes into its queue, perhaps late, never before an earlier one. */
   #lastCompletion = 0;
-  complete(queue: SimulatedQueue, record: number[]): void {
-    if (this.completionDelay === 0) return queue.add(record);
+  complete(queue: SimulatedQueue, record: number[], solicited = false): void {
+    if (this.completionDelay === 0) return queue.add(record, solicited);
     const { time, random } = this.fabric;
     const at = Math.max(time.now() + (this.completionDelay * random.integer(0, 100)) / 100, this.#lastCompletion);
     this.#lastCompletion = at;
-    time.after(at - time.now(), () => queue.add(record));
+    time.after(at - time.now(), () => queue.add(record, solicited));
   }
 
   async queryPort(number: number): Promise<VerbsPort> {

@@ -240,7 +240,8 @@ export class SimulatedPair implements QueuePair {
     if (target === undefined) return STATUS.remoteOperation;
     source.copy(target);
     const record = [receive[RECEIVE_WR.id] as number, STATUS.success, COMPLETION_OPCODE.receive, length, 0, 0, this.number, 0];
-    this.#context.complete(this.#options.receiveQueue as SimulatedQueue, record);
+    const solicited = ((words[SEND_WR.flags] as number) & SEND_FLAG.solicited) !== 0;
+    this.#context.complete(this.#options.receiveQueue as SimulatedQueue, record, solicited);
     return STATUS.success;
   }
 
