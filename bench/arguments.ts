@@ -1,7 +1,7 @@
 // arguments.ts - the command line of the benchmark.
 
 import { LANES, type Lane, laneKey, TRANSPORTS, USUAL_LANES } from './lanes.js';
-import { FULL, type Plan, QUICK } from './plan.js';
+import { FULL, GUEST, type Plan, QUICK } from './plan.js';
 
 export const CASES = [
   'roundtrip',
@@ -63,7 +63,7 @@ export function sizeName(bytes: number): string {
   return String(bytes);
 }
 
-const FLAGS = ['--help', '--quick', '--targets'];
+const FLAGS = ['--help', '--quick', '--targets', '--guest'];
 const VALUES = ['--only', '--transports', '--sizes', '--rounds', '--json'];
 
 /** @throws UsageError */
@@ -79,7 +79,7 @@ export function parseArguments(argv: readonly string[]): Options {
     } else throw new UsageError(`unknown argument ${argv[i]}; there are ${[...FLAGS, ...VALUES].join(', ')}`);
   }
   const quick = given.has('--quick');
-  const plan = quick ? QUICK : FULL;
+  const plan = quick ? QUICK : given.has('--guest') ? GUEST : FULL;
   return {
     help: given.has('--help'),
     quick,

@@ -60,6 +60,9 @@ export const FULL: Plan = {
   caseLimitMs: 600_000,
 };
 
+/** In the test guest: processors are emulated, and code takes thousands of rounds until it is compiled for good. */
+export const GUEST: Plan = { ...FULL, rounds: 5, roundtripMs: 1500, onewayMs: 1500, firstWarmMs: 12_000 };
+
 export const QUICK: Plan = {
   rounds: 3,
   roundtripMs: 40,

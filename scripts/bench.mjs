@@ -19,17 +19,15 @@ const IN_GUEST = ['--only', 'roundtrip,oneway', '--transports', 'smcr,smc-kernel
 
 await runAsProgram(import.meta.url, async (args) => {
   await setup();
-  const guest = args.indexOf('--guest');
-  if (guest < 0) return runVisibly(process.execPath, [MAIN, ...args]);
-  const rest = args.toSpliced(guest, 1);
-  if (rest.some((arg) => arg.startsWith('--json')))
+  if (!args.includes('--guest')) return runVisibly(process.execPath, [MAIN, ...args]);
+  if (args.some((arg) => arg.startsWith('--json')))
     throw new StepError('--json has no place in the guest', { advice: 'its files are gone with it' });
   const lacks = guestLacks();
   if (lacks !== undefined) throw new StepError('no guest can run here', { advice: lacks });
-  const given = IN_GUEST.flatMap((name, i) => (i % 2 === 0 && !rest.includes(name) ? [name, IN_GUEST[i + 1]] : []));
+  const given = IN_GUEST.flatMap((name, i) => (i % 2 === 0 && !args.includes(name) ? [name, IN_GUEST[i + 1]] : []));
   // The kernel's SMC needs a name in common with its peer, which is itself.
   const script = `python3 ${join(ROOT, 'test/guest/kernel/smc_info.py')} ueid SMCJS && exec "$0" ${MAIN} "$@"`;
-  const { code } = await runInGuest(['sh', '-c', script, process.execPath, ...given, ...rest], {
+  const { code } = await runInGuest(['sh', '-c', script, process.execPath, ...given, ...args], {
     timeout: LIMIT,
     onOutput: (chunk) => process.stdout.write(chunk),
   });

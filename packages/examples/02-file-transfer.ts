@@ -1,7 +1,9 @@
 // 02-file-transfer.ts - sends a large file (the node binary) with stream.pipeline and gets its SHA-256 back on the
 // half-open connection.
 //
-//   node packages/examples/dist/02-file-transfer.js
+//   node packages/examples/dist/02-file-transfer.js                            two processes here
+//   node packages/examples/dist/02-file-transfer.js server 192.0.2.1 7000      on one host
+//   node packages/examples/dist/02-file-transfer.js client 7000 192.0.2.1      on another: by SMC-R where both have it
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -13,7 +15,7 @@ import { twoProcesses } from './support/two-processes.js';
 
 await twoProcesses(import.meta.url, { server, client });
 
-function server(ready: (port: number) => void): void {
+function server(ready: (port: number) => void, address: string, port: number): void {
   // allowHalfOpen: the client's end is the end of the file, and this side still has to answer.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const hash = createHash('sha256');
@@ -21,13 +23,13 @@ function server(ready: (port: number) => void): void {
     socket.on('end', () => socket.end(hash.digest('hex')));
     server.close();
   });
-  server.listen(0, '127.0.0.1', () => ready((server.address() as AddressInfo).port));
+  server.listen(port, address, () => ready((server.address() as AddressInfo).port));
 }
 
-async function client(port: number): Promise<void> {
+async function client(port: number, host: string): Promise<void> {
   const file = process.execPath;
   const { size } = await stat(file);
-  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const socket = connect({ port, host, allowHalfOpen: true });
   const hash = createHash('sha256');
   const started = performance.now();
   // pipeline ends the socket after the file; it waits wherever the ring is full.

@@ -34,6 +34,8 @@ export interface Way {
   readonly ours?: string;
   readonly kernel?: string;
   readonly options?: SmcOptions;
+  /** The kernel's sockets are plain TCP. */
+  readonly kind?: 'smc' | 'tcp';
 }
 
 let names = 0;
@@ -71,7 +73,7 @@ export class Meeting {
     const meeting = new Meeting(agent, role, way);
     if (role === 'client') {
       meeting.#listener = `l${++names}`;
-      const { port } = await agent.do('listen', { name: meeting.#listener, host: way.kernel });
+      const { port } = await agent.do('listen', { name: meeting.#listener, host: way.kernel, kind: way.kind });
       meeting.#port = port as number;
       return meeting;
     }
@@ -94,9 +96,9 @@ export class Meeting {
   async connect(): Promise<Pair> {
     const { agent } = this;
     const name = `c${++names}`;
-    const { ours, kernel, options } = this.#way;
+    const { ours, kernel, options, kind } = this.#way;
     if (this.role === 'server') {
-      const { local } = await agent.do('connect', { name, port: this.#port, host: ours, source: kernel });
+      const { local } = await agent.do('connect', { name, port: this.#port, host: ours, source: kernel, kind });
       while (!this.#coming.has(local as number)) await new Promise((resolve) => setTimeout(resolve, 5));
       const stream = this.#coming.get(local as number) as SmcStream;
       this.#coming.delete(local as number);

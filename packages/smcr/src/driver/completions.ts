@@ -35,6 +35,10 @@ export class Completions {
   readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void =>
     this.#handler.completion(entry, completions, at);
 
+  readonly #restLater = (device: DeviceQueue): void => {
+    if (!this.#awake) this.#rest(device);
+  };
+
   constructor(handler: CompletionHandler) {
     this.#handler = handler;
   }
@@ -107,11 +111,7 @@ export class Completions {
     this.poll(device);
     this.#handler.woken();
     // After what the news has programs do, which is handed out in a tick: an answer must not wait for the queue being armed.
-    if (!this.#awake) queueMicrotask(() => this.#restUnlessAwake(device));
-  }
-
-  #restUnlessAwake(device: DeviceQueue): void {
-    if (!this.#awake) this.#rest(device);
+    if (!this.#awake) process.nextTick(this.#restLater, device);
   }
 
   #rest(device: DeviceQueue): void {

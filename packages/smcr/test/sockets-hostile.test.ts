@@ -1,0 +1,117 @@
+// sockets-hostile.test.ts - sockets whose peer sends what it must not: nonsense in CDC and LLC messages, and in the ring. The connection, or
+// the link group, is reset with a code; nothing else is harmed.
+
+import type { Socket } from '@smcjs/core';
+import { afterEach, describe, expect, it } from 'vitest';
+import { payload } from '../../../test/support/random.js';
+import { OPCODE, SEND_WR } from '../src/verbs-provider.js';
+import { collect, listen, LocalRdma, pair, until } from './simulated/sockets.js';
+import type { SimulatedPair } from './simulated/queue-pair.js';
+
+const rdma = new LocalRdma();
+const CDC = 0xfe;
+
+/** Undoes what {@link tampered} did. */
+const undo: (() => void)[] = [];
+afterEach(() => {
+  for (const step of undo.splice(0)) step();
+});
+
+/** From now on each message that one side sends goes through `change`, until that returns true. */
+function tampered(change: (message: Buffer) => boolean): void {
+  let done = false;
+  for (const one of rdma.context.pairs) {
+    const target: SimulatedPair = one;
+    const { postSend } = target;
+    target.postSend = (requests, count) => {
+      for (let i = 0; i < count && !done; i++) {
+        const words = requests.subarray(i * SEND_WR.words, (i + 1) * SEND_WR.words);
+        const message = words[SEND_WR.opcode] === OPCODE.send ? target.sourceOf(words) : undefined;
+        if (message !== undefined) done = change(message);
+      }
+      return postSend.call(target, requests, count);
+    };
+    undo.push(() => void (target.postSend = postSend));
+  }
+}
+
+const ended = (socket: Socket): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    let code: string | undefined;
+    socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code));
+    socket.once('close', () => resolve(code));
+    socket.resume();
+  });
+
+/** Two connections of one link group: `attacked` sends a byte, of which the CDC message is changed; the other one must not notice. */
+async function attack(change: (message: Buffer) => void): Promise<(string | undefined)[]> {
+  const at = await listen();
+  const [client, accepted] = await pair({}, at);
+  const [other, otherAccepted] = await pair({}, at);
+  otherAccepted.pipe(otherAccepted);
+  const outcome = [ended(client), ended(accepted)];
+  tampered((message) => {
+    if (message[0] !== CDC) return false;
+    change(message);
+    return true;
+  });
+  client.write('x');
+  const codes = await Promise.all(outcome);
+  other.end(payload(1, 50_000));
+  expect((await collect(other)).equals(payload(1, 50_000))).toBe(true);
+  return codes;
+}
+
+describe('a CDC message', () => {
+  it.each<[string, (message: Buffer) => void]>([
+    ['a producer cursor past the ring', (message) => message.writeUInt32BE(0x7fffffff, 12)],
+    ['more bytes than the ring has', (message) => message.writeUInt16BE(9, 10)],
+    ['a consumer cursor past what was sent', (message) => message.writeUInt32BE(5000, 20)],
+    ['a consumer cursor outside of the ring', (message) => message.writeUInt32BE(0xffffffff, 20)],
+  ])('with %s ends its connection, and no other', async (_what, change) => {
+    const [atClient, atServer] = await attack(change);
+    expect(atServer).toBe('ERR_SMC_PEER_VIOLATION');
+    expect(atClient).toBe('ECONNRESET');
+  });
+
+  it('of a connection that is not there, or too short, is nothing', async () => {
+    const [client, accepted] = await pair();
+    let changed = 0;
+    tampered((message) => {
+      if (message[0] !== CDC) return false;
+      if (changed++ === 0) message.writeUInt32BE(0xdeadbeef, 4);
+      else message[1] = 12;
+      return changed === 2;
+    });
+    client.write('lost ');
+    await until(() => changed === 1);
+    client.write('too ');
+    await until(() => changed === 2);
+    client.end('and found');
+    // Cursors are absolute: the next message tells of all bytes.
+    expect((await collect(accepted)).toString()).toBe('lost too and found');
+  });
+});
+
+describe('an LLC message', () => {
+  it.each<[string, (message: Buffer) => void]>([
+    ['of a length that cannot be', (message) => message.writeUInt16LE(7, 1)],
+    ['of version 1 in a link group of version 2', (message) => message.set([0x03, 44])],
+  ])('%s ends the link group: its connections are reset', async (_what, change) => {
+    const [client, accepted] = await pair();
+    const outcome = [ended(client), ended(accepted)];
+    tampered((message) => {
+      if (message[0] !== CDC) return false;
+      // TEST LINK, version 2.
+      message.fill(0);
+      message[0] = 0x27;
+      message.writeUInt16LE(44, 1);
+      change(message);
+      return true;
+    });
+    client.write('x');
+    expect(await Promise.all(outcome)).toEqual(['ECONNRESET', 'ECONNRESET']);
+    const again = await pair();
+    expect(again.map(({ transport }) => transport)).toEqual(['smcr', 'smcr']);
+  });
+});
