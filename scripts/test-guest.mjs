@@ -12,27 +12,17 @@ import { ROOT, runAsProgram, StepError } from './steps.mjs';
 /** Seconds for the whole suite: emulated processors are slow, and other suites may run beside it. */
 const LIMIT = 1500;
 
-/** What `npm test` runs of it. The rest takes minutes a file: `npm run test:guest` and `npm run test:long` run that, too. */
-const NAMES = [
-  'verbs',
-  'teardown',
-  'endings',
-  'readiness',
-  'example',
-  'kernel',
-  'kernel-data',
-  'smcr-sockets',
-  'stall-guard',
-  'tcp-option',
-];
-export const SHORT = NAMES.map((name) => `test/guest/${name}.test.ts`);
+/** Files that take more than two minutes each: `npm test` leaves them to `npm run test:guest` and `npm run test:long`. */
+const LONG = ['compliance', 'kernel-stall', 'smcr-processes'].map((name) => `test/guest/${name}.test.ts`);
 
-/** What a short run leaves out. */
-export const leftOut = () =>
+const files = () =>
   readdirSync(join(ROOT, 'test/guest'))
     .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => `test/guest/${name}`)
-    .filter((file) => !SHORT.includes(file));
+    .map((name) => `test/guest/${name}`);
+
+/** What `npm test` runs, and what it does not. */
+export const shortFiles = () => files().filter((file) => !LONG.includes(file));
+export const leftOut = () => files().filter((file) => LONG.includes(file));
 
 /**
  * Runs the suite. Resolves to what scripts/vitest-reporter.mjs says of it; a guest that could not be had, or broke down,

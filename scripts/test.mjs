@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setup } from './setup.mjs';
 import { ROOT, runAsProgram, runVisibly, StepError } from './steps.mjs';
-import { leftOut, SHORT, testGuest } from './test-guest.mjs';
+import { leftOut, shortFiles, testGuest } from './test-guest.mjs';
 
 await runAsProgram(import.meta.url, async (args) => {
   const addon = await setUp();
@@ -60,7 +60,7 @@ function readSummary(file) {
 /** The suite of the guest; unless it is to be all of it, the files that take minutes each are left out, and that is told. */
 async function guest(long) {
   if (long) return testGuest();
-  const summary = await testGuest(SHORT);
+  const summary = await testGuest(shortFiles());
   const reason = 'takes minutes in an emulated machine: npm run test:guest';
   return { ...summary, skipped: [...summary.skipped, ...leftOut().map((file) => ({ file, name: 'all of it', reason }))] };
 }

@@ -1,7 +1,6 @@
 // kernel-cost.test.ts - what a message costs, by the counters of both sides: RDMA WRITEs and CDC messages by ours, packets by the device,
 // wake-ups by the scheduler. The kernel's own SMC between two programs is the measure.
 
-import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { KernelAgent } from './kernel-agent.js';
 import { packetsSent } from './rdma.js';
@@ -14,12 +13,7 @@ const SIZE = [64];
 
 beforeAll(prepare);
 
-/** Times the threads of a process have gone to sleep and were woken. */
-function sleeps(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`)
-    .map((thread) => Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))?.[1]))
-    .reduce((sum, count) => sum + count, 0);
-}
+const sleeps = async (agent: KernelAgent): Promise<number> => (await agent.do('sleeps', {})).count as number;
 
 /** A round trip between two programs on the kernel's SMC. */
 async function kernelAlone(): Promise<{ packets: number; sleeps: number }> {
@@ -30,9 +24,9 @@ async function kernelAlone(): Promise<{ packets: number; sleeps: number }> {
   await accepting;
   const echoed = server.do('echo', { name: 'c' });
   await client.do('rounds', { name: 'c', sizes: SIZE, count: 20 });
-  const before = { packets: packetsSent(), sleeps: sleeps(client.pid) };
+  const before = { packets: packetsSent(), sleeps: await sleeps(client) };
   await client.do('rounds', { name: 'c', sizes: SIZE, count: ROUNDS });
-  const after = { packets: packetsSent(), sleeps: sleeps(client.pid) };
+  const after = { packets: packetsSent(), sleeps: await sleeps(client) };
   await client.do('shutdown', { name: 'c' });
   await echoed;
   for (const agent of [client, server]) await agent.do('close', { name: 'c' });

@@ -16,7 +16,7 @@ const PEER_DECLINED = '0x05000000';
 
 beforeAll(() => {
   prepare();
-  execFileSync('ip', ['link', 'add', 'elsewhere', 'type', 'dummy']);
+  execFileSync('ip', ['link', 'add', 'elsewhere', 'type', 'veth', 'peer', 'name', 'elsewhere1']);
   execFileSync('ip', ['address', 'add', `${ELSEWHERE}/24`, 'dev', 'elsewhere']);
   execFileSync('ip', ['link', 'set', 'elsewhere', 'up']);
 });

@@ -46,18 +46,6 @@ export function makeDevice(name: string): void {
   run('rdma', 'link', 'add', `rx${name}`, 'type', 'rxe', 'netdev', name);
 }
 
-/** The kernel's devices anew, in their order: it takes the first it knows. Those that are gone may be. */
-export function remakeKernelDevices(): void {
-  for (const name of ['a1', 'b1']) {
-    try {
-      execFileSync('rdma', ['link', 'del', `rx${name}`], { stdio: 'ignore' });
-    } catch {
-      // A test has removed it.
-    }
-  }
-  for (const name of ['a1', 'b1']) makeDevice(name);
-}
-
 /**
  * Removes them when this process has ended: rdma_rxe takes no device away that a program has open, and we keep link groups for later
  * connections. The next file waits for that (setup.ts).

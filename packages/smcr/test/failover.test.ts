@@ -174,6 +174,35 @@ describe('when a link breaks', () => {
     await world.time.until(() => again.done, 120_000, 'the second transfer');
   });
 
+  it.each([1, 2] as const)('it is had again when the network is back, though nobody tells, version %i', async (version) => {
+    const [world] = await twoLinks(13, version);
+    world.fabric.cut(world.client.gid(1));
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 1), 60_000, 'the loss');
+    // Long enough for attempts to have become rare.
+    await world.time.pass(200_000);
+    const before = world.fabric.requests;
+    await world.time.pass(120_000);
+    // Attempts, keepalive and retries of two minutes.
+    expect(world.fabric.requests - before).toBeLessThan(120);
+    world.fabric.mend(world.client.gid(1));
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 130_000, 'the second link');
+  });
+
+  it.each(['client', 'server'] as const)('it is had again at once when a port of the %s is', async (side) => {
+    const [world] = await twoLinks(17);
+    const { driver, contexts } = world[side];
+    const context = contexts[1] as (typeof contexts)[0];
+    driver.deviceEvent(context, { type: 'port-error', port: 1 });
+    const ends = () =>
+      world[side].group.links.flatMap(({ state, own }) => (state === 'active' ? Buffer.from(own?.gid ?? []).toString('hex') : []));
+    // Meanwhile both links have one end, on the port that is left.
+    await world.time.pass(100_000);
+    expect([ends().length, new Set(ends()).size]).toEqual([2, 1]);
+    driver.deviceEvent(context, { type: 'port-active', port: 1 });
+    await world.time.until(() => new Set(ends()).size === 2, 1000, 'two links with two ends');
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 1000, 'them at both sides');
+  });
+
   it('again and again, under loss, many connections keep their bytes', { timeout: 120_000 }, async () => {
     for (let seed = 1; seed <= 8; seed++) {
       const [world, ends] = await twoLinks(seed);

@@ -14,6 +14,7 @@ a thread of its own. Connections have names. Ends when stdin does.
     rounds name sizes count                    ping-pong: sends `count` messages of each size and waits for each to come back
     end name                                   reads to the end: {"bytes": 0}
     shutdown name; close name
+    sleeps                                     {"count": 100}: times the process was put to sleep
     facts                                      what smc_info.py says, all of it: {"stats": {...}, "groups": [...], ...}
 
 `tcp` instead of the kernel's SMC, and AF_SMC (family 43) instead of AF_INET with IPPROTO_SMC: "kind" of listen and connect.
@@ -21,6 +22,7 @@ a thread of its own. Connections have names. Ends when stdin does.
 
 import json
 import os
+import resource
 import socket
 import sys
 import threading
@@ -155,6 +157,11 @@ def shutdown(name):
 def close(name):
     sockets.pop(name).close()
     return {}
+
+
+def sleeps():
+    """Times this process was put to sleep and woken so far, threads that have ended included."""
+    return {"count": resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw}
 
 
 def facts():

@@ -14,6 +14,9 @@ export interface Way {
   readonly gid: VerbsGid;
 }
 
+/** Stands for every device; no name of one. */
+const ALL = '';
+
 /** What did not fit is not looked for again within this time, milliseconds. */
 const LOOK_AGAIN = 1000;
 
@@ -27,6 +30,10 @@ export class Devices {
   readonly #provider: VerbsProvider;
   readonly #onEvent: (context: VerbsContext, event: AsyncEvent) => void;
   #devices: Device[] = [];
+  /** Names of all there are. */
+  #there: readonly string[] = [];
+  /** Names of those that anybody wanted so far. */
+  readonly #wanted = new Set<string>();
   /** Link groups by the device they use. */
   readonly #users = new Map<VerbsContext, number>();
   #looking: Promise<void> | undefined;
@@ -40,10 +47,13 @@ export class Devices {
 
   /**
    * Ways out for a connection with this address of ours, best first, over different devices; or why there is none. `names`: of the devices
-   * that may be used; none: all.
+   * that may be used; none: all. Others are not even opened: a driver may not let go of a device that somebody has open.
    */
   async ways(address: string, names: readonly string[]): Promise<readonly Way[] | Decline> {
-    if (this.#devices.some(({ ports }) => ports === undefined) || this.#devices.length === 0) await this.#look();
+    const fresh = (names.length === 0 ? [ALL] : names).filter((name) => !this.#wanted.has(name));
+    for (const name of fresh) this.#wanted.add(name);
+    if (fresh.length > 0) await this.#looking;
+    if (fresh.length > 0 || this.#devices.some(({ ports }) => ports === undefined)) await this.#look();
     let ways = this.#waysNow(address, names);
     if (ways.length === 0 && performance.now() > this.#lookedAt + LOOK_AGAIN) {
       for (const device of this.#devices) device.ports = undefined;
@@ -64,7 +74,10 @@ export class Devices {
   async #open(): Promise<void> {
     this.#error = undefined;
     try {
-      for (const found of await this.#provider.devices()) {
+      const all = await this.#provider.devices();
+      this.#there = all.map(({ name }) => name);
+      for (const found of all) {
+        if (!this.#wanted.has(ALL) && !this.#wanted.has(found.name)) continue;
         if (this.#devices.some(({ name }) => name === found.name)) continue;
         const context = await found.open();
         const device: Device = { name: found.name, context, ports: undefined };
@@ -135,9 +148,9 @@ export class Devices {
 
   #lacking(address: string, names: readonly string[]): Decline {
     const devices = this.#named(names);
-    if (devices.length === 0 && this.#devices.length > 0) {
-      const there = this.#devices.map(({ name }) => name).join(', ');
-      return decline('smcr', 'local', 'no-device', `none of the RDMA devices is in rdmaDevices (${names.join(', ')}); there are: ${there}`);
+    if (!this.#there.some((name) => names.length === 0 || names.includes(name)) && this.#there.length > 0) {
+      const detail = `none of the RDMA devices is in rdmaDevices (${names.join(', ')}); there are: ${this.#there.join(', ')}`;
+      return decline('smcr', 'local', 'no-device', detail);
     }
     if (devices.length === 0) {
       return decline(

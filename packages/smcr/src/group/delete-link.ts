@@ -49,6 +49,13 @@ export function tellDeleted(group: LinkGroup, number: number, reason: number): v
   );
 }
 
+/** A link that works makes way for a better one, which the server adds when it is gone. */
+export function replaceLink(group: LinkGroup, link: Link): void {
+  if (group.role === 'server') return group.flows.accept('delete-link', group.now, () => ask(group, link, DELETE_REASON.lostPath, true));
+  const via = group.links.find((other) => other !== link && other.state === 'active');
+  if (via !== undefined) group.send(via, request(group, link.number, DELETE_REASON.lostPath, true));
+}
+
 /** Server: moves connections off, asks the client, and takes the link down. */
 function ask(group: LinkGroup, link: Link, reason: number, orderly: boolean): void {
   remove(group, link);

@@ -186,7 +186,8 @@ export class LinkGroup {
 
   /** A port of this side works again: a link that it lost can be had again. */
   pathUp(now: number): void {
-    this.#restorer.pathUp(now);
+    this.now = now;
+    if (this.state === 'active') this.#restorer.pathUp(this);
   }
 
   /** `rkeys` of all links that are created; undefined when there is no memory. */

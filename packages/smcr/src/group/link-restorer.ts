@@ -2,6 +2,8 @@
 // back, and then ever less often. Nobody else does: a peer that was asked while it was busy, or whose device was not ready, forgets it.
 
 import { startAddLink } from './add-link.js';
+import { replaceLink } from './delete-link.js';
+import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
 
 /** What a link of this side could use: a GID with its MAC. */
@@ -18,21 +20,28 @@ export class LinkRestorer {
   #wait = FIRST_WAIT;
   #next: number | undefined;
 
-  /** A port of this side works again. */
-  pathUp(now: number): void {
+  /**
+   * A port of this side works again. Two links that share another one of this side meanwhile would both go with that: the later one makes
+   * way.
+   */
+  pathUp(group: LinkGroup): void {
     this.#wait = FIRST_WAIT;
-    this.#next = now;
+    this.#next = group.now;
+    const active = group.links.filter(({ state }) => state === 'active');
+    const doubled = active.find((link, i) => active.slice(0, i).some((other) => sameEnd(other, link)));
+    if (doubled !== undefined) replaceLink(group, doubled);
   }
 
   tick(group: LinkGroup): void {
     const { now } = group;
-    if (group.links.length >= group.maxLinks) {
+    // One that is just being made may come to nothing.
+    if (group.links.filter(({ state }) => state === 'active').length >= group.maxLinks) {
       this.#wait = FIRST_WAIT;
       this.#next = undefined;
       return;
     }
     this.#next ??= now + this.#wait;
-    if (now < this.#next || group.flows.running !== undefined) return;
+    if (now < this.#next || group.flows.running !== undefined || group.links.length >= group.maxLinks) return;
     const spare = group.port.spareEnds();
     if (spare.length === 0) return;
     this.#next = now + this.#wait;
@@ -45,6 +54,8 @@ export class LinkRestorer {
     return this.#next ?? Number.POSITIVE_INFINITY;
   }
 }
+
+const sameEnd = ({ own: a }: Link, { own: b }: Link): boolean => a !== undefined && b !== undefined && Buffer.compare(a.gid, b.gid) === 0;
 
 /** Client: the server adds links, when it is asked to (RFC 7609 section 3.5.5.2; version 2: REQUEST ADD LINK). */
 function ask(group: LinkGroup, spare: readonly SpareEnd[]): void {
