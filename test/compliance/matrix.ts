@@ -49,6 +49,9 @@ Written by \`SMC_WRITE_MATRIX=1 npm test -- test/compliance\`; without the varia
 it sees. Every row is a test of \`test/compliance\`, run with the same code over every column. "yes": on Node
 ${versions.map(({ full }) => full).join(', ')}.
 
+SMC-R needs a device, so it has no column: the same rows hold over it in \`packages/smcr/test/compliance.test.ts\` (simulated devices; without
+the tests that need several processes) and in \`test/guest/compliance.test.ts\` (rdma_rxe, Node 20).
+
 ${table([['column', 'meaning'], ...CASES.map(([, column, meaning]) => [column, meaning])])}
 
 ${table([['expectation', ...CASES.map(([, column]) => column)], ...rows])}

@@ -69,3 +69,46 @@ it('an address that does not answer is given up for the next one, and each is tr
     (socket as { autoSelectFamilyAttemptedAddresses?: string[] }).autoSelectFamilyAttemptedAddresses;
   expect(attempted(ours)).toEqual(attempted(plain));
 });
+
+it('a listener of its events may destroy the socket: nothing is connected any more', async () => {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  const seen: string[] = [];
+  server.on('connection', () => seen.push('connection'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const addresses: LookupAddress[] = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+  ];
+  const lookup = ((_host: string, _options: unknown, done: (error: null, found: LookupAddress[]) => void) =>
+    setImmediate(done, null, addresses)) as unknown as net.LookupFunction;
+  for (const event of ['lookup', 'connectionAttempt'] as const) {
+    const socket = connect({ host: 'several.example', port, lookup, autoSelectFamily: true } as never);
+    for (const late of ['connect', 'ready', 'connectionAttemptTimeout'] as const) socket.on(late, () => seen.push(late));
+    socket.once(event, () => socket.destroy());
+    await new Promise((resolve) => socket.once('close', resolve));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([socket.destroyed, socket.connecting]).toEqual([true, false]);
+  }
+  expect(seen).toEqual([]);
+});
+
+it.each([
+  { port: 80.5 },
+  { port: 80, autoSelectFamily: 'yes' },
+  { port: 80, autoSelectFamilyAttemptTimeout: 'x' },
+  { port: 80, localAddress: 'nowhere' },
+])('arguments that node:net refuses are refused as there: %j', (options) => {
+  const thrown = (how: (options: never) => net.Socket): unknown => {
+    try {
+      how({ host: 'localhost', ...options } as never)
+        .on('error', () => {})
+        .destroy();
+      return undefined;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    }
+  };
+  expect(thrown(connect)).toBe(thrown(net.connect));
+});

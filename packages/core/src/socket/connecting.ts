@@ -20,6 +20,8 @@ import { control } from './socket-state.js';
 type Plain = (...args: unknown[]) => Socket;
 type Connect = NormalizedConnect['options'];
 
+const FAMILIES: Readonly<Record<string, 4 | 6 | undefined>> = { 4: 4, 6: 6, IPv4: 4, IPv6: 6 };
+
 const OUT_OF_REACH = CANDIDATES.map(outOfReach);
 const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
 
@@ -34,11 +36,14 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   const port = Number(options.port);
   const forNode =
     Boolean(options.path) ||
-    !(port > 0 && port < 65536) ||
+    !(Number.isInteger(port) && port > 0 && port < 65536) ||
     hasHandle(socket) ||
-    // What is wrong with a source node:net says best.
+    // What is wrong with these node:net says best.
     (options.localAddress !== undefined && net.isIP(options.localAddress) === 0) ||
     (options.localPort !== undefined && !Number.isInteger(options.localPort)) ||
+    (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean') ||
+    (options.autoSelectFamilyAttemptTimeout != null &&
+      !(Number.isInteger(options.autoSelectFamilyAttemptTimeout) && options.autoSelectFamilyAttemptTimeout > 0)) ||
     (options as { blockList?: unknown }).blockList !== undefined ||
     (options.lookup != null && typeof options.lookup !== 'function');
   const toPlain = (declines: readonly Decline[]) => {
@@ -46,13 +51,14 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     return settlePlain(socket, own, declines);
   };
   if (forNode) return toPlain(OUT_OF_REACH);
-  const host = options.host ?? 'localhost';
+  const host = options.host || 'localhost';
   const family = ipFamily(host);
   if (family !== 0) {
     // The attempt itself tells whether anybody is there.
     const to = endpoint({ address: host, family }, port);
     const attempts = findAttempts(own, options, to);
-    if (attempts.length === 0 && clcPeer(own, to) === undefined) return toPlain(nobody(own, options));
+    // An IPv6 socket that speaks IPv4 stays one.
+    if (attempts.length === 0 && (to.address !== host || clcPeer(own, to) === undefined)) return toPlain(nobody(own, options));
     begin(socket, options, callback);
     new ConnectionAttempts(socket, options, own, [to], attempts).next();
     return socket;
@@ -90,11 +96,12 @@ function tellTcp(this: Socket): void {
 
 /** Resolves the name, then goes through the addresses. */
 function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
-  const host = options.host ?? 'localhost';
+  const host = options.host || 'localhost';
   const lookup = options.lookup ?? dns.lookup;
-  const all = options.autoSelectFamily ?? net.getDefaultAutoSelectFamily();
-  const hints = options.hints !== undefined ? { hints: options.hints } : {};
-  lookup(host, { family: options.family ?? 0, all, ...hints } as dns.LookupOptions, (error, found: unknown, foundFamily?: number) => {
+  const family = FAMILIES[String(options.family)] ?? 0;
+  const all = family === 0 && !options.localAddress && (options.autoSelectFamily ?? net.getDefaultAutoSelectFamily());
+  const hints = options.hints || (family === 0 ? dns.ADDRCONFIG : 0);
+  lookup(host, { family, hints, ...(all ? { all } : {}) }, (error, found: unknown, foundFamily?: number) => {
     if (socket.destroyed || !socket.connecting) return;
     if (error) {
       socket.emit('lookup', error, undefined, undefined, host);
@@ -111,8 +118,12 @@ function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
     // With one address the attempt itself tells; with several, one that may be meant decides for all.
     const [only] = endpoints;
     const first = endpoints.length === 1 && only !== undefined ? findAttempts(own, options, only) : [];
+    // What is no address is an error, which node:net knows.
+    const strange =
+      addresses.length === 0 || addresses.some(({ address, family }) => net.isIP(address) === 0 || (family !== 4 && family !== 6));
     const alone = first.length === 0 && !endpoints.some((to) => clcPeer(own, to) !== undefined);
-    if (alone && (endpoints.length === 1 || choosesSource(options) || !endpoints.some((to) => mayListen(own, to)))) {
+    if (strange) for (const { attempt } of first) attempt.abandon('other');
+    if (strange || (alone && (endpoints.length === 1 || choosesSource(options) || !endpoints.some((to) => mayListen(own, to))))) {
       // Nobody there: node:net connects as if we had not been here; the name is not looked up again.
       const replay = ((_host: string, { all: every }: dns.LookupOptions, done: (...result: unknown[]) => void) =>
         every === true ? done(null, addresses) : done(null, addresses[0]?.address, addresses[0]?.family)) as net.LookupFunction;
@@ -123,7 +134,12 @@ function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: nu
       settlePlain(socket, own, nobody(own, options));
       return;
     }
-    for (const { address, family } of addresses) socket.emit('lookup', null, address, family, host);
+    for (const { address, family } of addresses) {
+      socket.emit('lookup', null, address, family, host);
+      if (socket.connecting) continue;
+      for (const { attempt } of first) attempt.abandon('other');
+      return;
+    }
     new ConnectionAttempts(socket, options, own, endpoints, first).next();
   }
 }

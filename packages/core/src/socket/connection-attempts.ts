@@ -91,6 +91,11 @@ export class ConnectionAttempts {
       this.#tried.push(`${to.address}:${to.port}`);
       Object.assign(this.#socket, { autoSelectFamilyAttemptedAddresses: this.#tried });
       this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
+      // Its listener may have had enough.
+      if (this.#socket.destroyed) {
+        abandon();
+        return void inner.destroy();
+      }
     }
     // The last one may take as long as it takes.
     if (this.#addresses.length > 0) timer = setTimeout(() => next(this.#late(to)), this.#patience);
@@ -121,7 +126,7 @@ export class ConnectionAttempts {
   /** Milliseconds an address has before the next one is tried. */
   get #patience(): number {
     const { autoSelectFamilyAttemptTimeout: given } = this.#options;
-    return given === undefined ? net.getDefaultAutoSelectFamilyAttemptTimeout() : Math.max(given, 10);
+    return given == null ? net.getDefaultAutoSelectFamilyAttemptTimeout() : Math.max(given, 10);
   }
 
   #late({ address, port, family }: Endpoint): Error {

@@ -73,7 +73,10 @@ export class SmcrClient implements ClcClient {
 
   #known({ peerId, gid, qpNumber }: ClcAcceptConfirmR): { group: PeerGroup; link: Link } | ClcRefusal {
     const found = this.#environment.known(peerId, gid, qpNumber);
-    return found ?? { why: decline('smcr', 'local', 'out-of-sync'), how: 'out-of-sync' };
+    if (found === undefined) return { why: decline('smcr', 'local', 'out-of-sync'), how: 'out-of-sync' };
+    if (found.group.staysOn(this.#local.ways)) return found;
+    const detail = 'the server named a link group over devices that rdmaDevices does not have';
+    return { why: decline('smcr', 'local', 'no-device', detail), how: 'decline' };
   }
 
   async #found(accept: ClcAcceptConfirmR, agreement: Agreement): Promise<{ group: PeerGroup; link: Link } | ClcRefusal> {

@@ -1,27 +1,19 @@
 // smcr-channel.ts - one connection of a link group, as its socket sees it: our element of an RMB to read, a registered send buffer to
 // write. What is stored in the rings' headers goes to the peer by `notify`, see connection/connection.ts.
 
-import {
-  type BusyPoll,
-  type Channel,
-  type ChannelCounters,
-  type ChannelSink,
-  CONN_STATE,
-  RingProducer,
-  WORD,
-  words,
-} from '@smcjs/core/backend';
+import { type BusyPoll, type Channel, type ChannelCounters, type ChannelSink, CONN_STATE, WORD, words } from '@smcjs/core/backend';
 import type { RingMemory } from '@smcjs/core/backend';
 import { NEWS } from '../connection/index.js';
 import type { GroupDriver } from '../driver/index.js';
 import type { Member } from '../group/index.js';
 import type { Hub } from './hub.js';
 import { ReportingConsumer } from './reporting-consumer.js';
+import { WaitingProducer } from './waiting-producer.js';
 
 export class SmcrChannel implements Channel {
   readonly transport = 'smcr';
   readonly rx: ReportingConsumer;
-  readonly tx: RingProducer;
+  readonly tx: WaitingProducer;
   /** Nothing changes in our memory without a completion being handled: looking at the ring in a row finds nothing. */
   readonly hot = false;
   sink: ChannelSink | undefined;
@@ -44,7 +36,7 @@ export class SmcrChannel implements Channel {
     this.member = member;
     this.#send = send;
     this.#endUse = endUse;
-    this.tx = new RingProducer(send);
+    this.tx = new WaitingProducer(send, () => driver.waitsForRoom(member));
     this.rx = new ReportingConsumer(receive, member.connection);
   }
 

@@ -103,6 +103,11 @@ export class SmcrConnection {
     return this.finished && this.closing.receivedAnyClose;
   }
 
+  /** The program waits for room in the send buffer. */
+  get writerWaits(): boolean {
+    return words.load(this.#tx, WORD.writeBlocked) !== 0;
+  }
+
   /** When {@link tick} has something to do. */
   get deadline(): number {
     return this.#closeDeadline;

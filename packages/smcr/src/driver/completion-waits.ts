@@ -1,5 +1,5 @@
-// completion-waits.ts - which connections wait for something of theirs to complete: those whose send buffer fills, and those that end. For
-// all others it is soon enough to hear of it with the next message of the peer, or at the next tick.
+// completion-waits.ts - which connections wait for something of theirs to complete: those whose send buffer fills, or whose writer waits for
+// room in it, and those that end. For all others it is soon enough to hear of it with the next message of the peer, or at the next tick.
 
 import type { Member } from '../group/index.js';
 
@@ -15,8 +15,8 @@ export class CompletionWaits {
 
   /** After it has transmitted, or something of it has completed. Does it wait? */
   update(member: Member): boolean {
-    const { send, closing } = member.connection;
-    const waits = send.underway > 0 && (closing.state !== 'active' || send.unacknowledged >= FULL);
+    const { send, closing, writerWaits } = member.connection;
+    const waits = send.underway > 0 && (closing.state !== 'active' || send.unacknowledged >= FULL || writerWaits);
     if (waits) this.#waiting.add(member);
     else this.#waiting.delete(member);
     return waits;

@@ -87,13 +87,17 @@ export class Completions {
   /** Returns how many completions were handled. */
   poll(device: DeviceQueue): number {
     this.depth++;
-    const handled = device.poll(this.#onCompletion);
-    for (const { link, queue, closing } of device.entries.values()) {
-      if (closing) continue;
-      queue.postReceives();
-      if (queue.broken || device.broken) this.#handler.broken(link, device.error);
+    let handled = 0;
+    try {
+      handled = device.poll(this.#onCompletion);
+      for (const { link, queue, closing } of device.entries.values()) {
+        if (closing) continue;
+        queue.postReceives();
+        if (queue.broken || device.broken) this.#handler.broken(link, device.error);
+      }
+    } finally {
+      this.depth--;
     }
-    this.depth--;
     this.#handler.settled();
     return handled;
   }

@@ -6,7 +6,7 @@
 
 import type { Link } from '../group/index.js';
 import { LLC_MAX_LENGTH } from '../llc/index.js';
-import { COMPLETION, type CompletionQueue, type ProtectionDomain, type VerbsContext } from '../verbs-provider.js';
+import { COMPLETION, COMPLETION_FLAG, type CompletionQueue, type ProtectionDomain, type VerbsContext } from '../verbs-provider.js';
 import type { LinkQueue } from './link-queue.js';
 
 /** A link with its queue pair. */
@@ -36,6 +36,8 @@ export class DeviceQueue {
   readonly #completions = new Uint32Array(BATCH * COMPLETION.words);
   #next = 0;
   #count = 0;
+  /** Among those that were taken last is one that a stall guard kept. */
+  #keptAny = false;
 
   private constructor(pd: ProtectionDomain, queue: CompletionQueue) {
     this.pd = pd;
@@ -85,13 +87,16 @@ export class DeviceQueue {
     for (let handled = 0; ; handled++) {
       if (this.#next === this.#count) {
         // Fewer than there was room for were all: who rests looks once more when the queue is armed.
-        const all = this.#count > 0 && this.#count < BATCH;
+        const all = this.#count > 0 && this.#count < BATCH && !this.#keptAny;
         this.#next = 0;
+        this.#keptAny = false;
         this.#count = all ? 0 : this.#take();
         if (this.#count === 0) return handled;
       }
       const at = this.#next++ * COMPLETION.words;
       const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);
+      // Of kept ones there may be more than had room.
+      if (((this.#completions[at + COMPLETION.flags] as number) & COMPLETION_FLAG.kept) !== 0) this.#keptAny = true;
       if (entry !== undefined) handle(entry, this.#completions, at);
     }
   }

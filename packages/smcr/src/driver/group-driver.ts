@@ -18,7 +18,6 @@ import {
 } from '../group/index.js';
 import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
 import type { Clock } from './clock.js';
-import { CompletionWaits } from './completion-waits.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
@@ -60,13 +59,11 @@ export class GroupDriver implements LinkGroupPort {
     },
     settled: () => this.#tellFailed(),
     woken: () => this.#owner.woken(),
-    waits: () => this.#waits.any || [...this.#entries.values()].some(({ queue }) => !queue.hasSlot),
+    waits: () => this.#transmitter.waits.any || [...this.#entries.values()].some(({ queue }) => !queue.hasSlot),
   });
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
-  /** Connections that wait for something of theirs to complete. */
-  readonly #waits = new CompletionWaits();
   /** Why a verb failed, the last time one did. */
   lastError: Error | undefined;
   readonly #failed = new Set<Link>();
@@ -131,12 +128,7 @@ export class GroupDriver implements LinkGroupPort {
     traceLinks(this.group, `device event ${event.type}`);
     if (this.#paths.note(context, event)) this.group.pathUp(this.now);
     for (const [link, { queue, closing }] of [...this.#entries]) {
-      const path = this.#paths.of(link);
-      if (closing || path?.context !== context) continue;
-      const meant =
-        'qpNumber' in event
-          ? event.type !== 'path-migrated' && event.qpNumber === queue.pair.number
-          : event.type === 'device-fatal' || event.type === 'cq-error' || (event.type === 'port-error' && event.port === path.port);
+      const meant = !closing && this.#paths.isHitBy(link, queue.pair.number, context, event);
       if (meant) this.group.linkFailed(link, this.now);
     }
   }
@@ -234,15 +226,19 @@ export class GroupDriver implements LinkGroupPort {
     traceLlc('sends', this.group, link, message);
     if (entry === undefined || entry.closing) return;
     if (!entry.queue.send(message)) this.#fail(link);
-    else if (!entry.queue.hasSlot) this.completions.wait();
+    else this.#posted(entry);
   }
 
   transmit(member: Member): void {
     const entry = this.#entries.get(member.link);
     if (entry === undefined || entry.closing) return;
     this.#transmitter.transmit(member, entry);
-    if (entry.queue.broken) this.#fail(entry.link);
-    if (this.#waits.update(member) || !entry.queue.hasSlot) this.completions.wait();
+    this.#posted(entry);
+  }
+
+  /** A writer waits for room in the send buffer: somebody has to hear of completions. */
+  waitsForRoom(member: Member): void {
+    if (this.#transmitter.waits.update(member)) this.completions.wait();
   }
 
   drain(except: Link): void {
@@ -270,7 +266,6 @@ export class GroupDriver implements LinkGroupPort {
 
   removed(member: Member): void {
     this.#transmitter.forget(member);
-    this.#waits.delete(member);
     // Over a broken link something may still be posted from it: see finished().
     this.#memory.unbind(member, this.group.state !== 'ended');
     this.#owner.removed(member);
@@ -352,9 +347,20 @@ export class GroupDriver implements LinkGroupPort {
     if (entry.closing) return;
     if (member !== undefined && member.link === entry.link) {
       this.group.completed(member);
-      this.#waits.update(member);
+      this.#transmitter.waits.update(member);
     }
+    this.#serve(entry);
+  }
+
+  #serve(entry: LinkEntry): void {
     this.#transmitter.serve(entry);
+    this.#posted(entry);
+  }
+
+  /** Something was posted: does somebody wait for it to complete? */
+  #posted({ link, queue }: LinkEntry): void {
+    if (queue.broken) this.#fail(link);
+    if (this.#transmitter.waits.any || !queue.hasSlot) this.completions.wait();
   }
 
   #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
@@ -371,7 +377,7 @@ export class GroupDriver implements LinkGroupPort {
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {
     if (flush) await this.#until(entry, () => entry.queue.isIdle);
     await entry.queue.pair.toError().catch(ignore);
-    if (this.#transmitter.release()) for (const other of this.#entries.values()) this.#transmitter.serve(other);
+    if (this.#transmitter.release()) for (const other of this.#entries.values()) this.#serve(other);
     // Receives that completed before count, and some may show only now.
     await this.#until(entry, () => entry.queue.isFlushed);
     this.#entries.delete(entry.link);

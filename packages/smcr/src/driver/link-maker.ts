@@ -2,7 +2,7 @@
 
 import type { Link, LinkEnd } from '../group/index.js';
 import type { LlcVersion } from '../llc/index.js';
-import type { MtuCode } from '../verbs-provider.js';
+import type { MtuCode, ProtectionDomain, QueuePair } from '../verbs-provider.js';
 import type { DeviceQueue, LinkEntry } from './device-queue.js';
 import { LinkQueue, SEND_QUEUE } from './link-queue.js';
 import type { LinkPath } from './link-paths.js';
@@ -11,6 +11,8 @@ import { MessageSlots, RECEIVE_SLOTS } from './message-slots.js';
 /** Completions that fit: every send and every receive of the links that share the queue. */
 export const COMPLETION_ENTRIES = 3 * (SEND_QUEUE + RECEIVE_SLOTS);
 
+/** Messages, and what they tell of, up to so many bytes go with their request: the adapter need not fetch them. */
+const INLINE_BYTES = 128;
 /** 0.04 ms, in the code of the specification. */
 const MIN_RNR_TIMER = 5;
 /** 4.096 us << 15 = 134 ms; with the retries a dead path shows after about a second. */
@@ -22,11 +24,10 @@ export async function createEntry(link: Link, path: LinkPath, device: DeviceQueu
   const { pd } = path;
   const slots = await MessageSlots.allocate(pd, longMessages);
   try {
-    const options = { sendQueue: device.queue, receiveQueue: device.queue, maxSend: SEND_QUEUE, maxReceive: RECEIVE_SLOTS, maxInline: 0 };
-    const pair = await pd.createQueuePair(options);
+    const { pair, inline } = await createPair(pd, device);
     try {
       await pair.toInit({ port: path.port, pkeyIndex: 0, remoteWrite: true });
-      const queue = new LinkQueue(pair, pd, slots);
+      const queue = new LinkQueue(pair, pd, slots, inline);
       // Before RTR: nothing can arrive that finds no receive.
       queue.postAllReceives();
       const entry = { link, queue, device, closing: false };
@@ -39,6 +40,16 @@ export async function createEntry(link: Link, path: LinkPath, device: DeviceQueu
   } catch (error) {
     await slots.release();
     throw error;
+  }
+}
+
+/** With room for inline bytes, which not every device has. */
+async function createPair(pd: ProtectionDomain, { queue }: DeviceQueue): Promise<{ pair: QueuePair; inline: number }> {
+  const options = { sendQueue: queue, receiveQueue: queue, maxSend: SEND_QUEUE, maxReceive: RECEIVE_SLOTS };
+  try {
+    return { pair: await pd.createQueuePair({ ...options, maxInline: INLINE_BYTES }), inline: INLINE_BYTES };
+  } catch {
+    return { pair: await pd.createQueuePair({ ...options, maxInline: 0 }), inline: 0 };
   }
 }
 

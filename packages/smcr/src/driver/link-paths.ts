@@ -54,6 +54,14 @@ export class LinkPaths {
     return back;
   }
 
+  /** Does this event of a device mean the end of the link, whose queue pair has this number? */
+  isHitBy(link: Link, qpNumber: number, context: VerbsContext, event: AsyncEvent): boolean {
+    const path = this.#of.get(link);
+    if (path?.context !== context) return false;
+    if ('qpNumber' in event) return event.type !== 'path-migrated' && event.qpNumber === qpNumber;
+    return event.type === 'device-fatal' || event.type === 'cq-error' || (event.type === 'port-error' && event.port === path.port);
+  }
+
   get #working(): readonly LinkPath[] {
     return this.#paths.filter((path) => !this.#down.has(path));
   }

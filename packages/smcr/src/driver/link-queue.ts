@@ -48,7 +48,11 @@ export class LinkQueue {
   /** Messages waiting for a slot: LLC, in order. */
   readonly #backlog: Uint8Array[] = [];
 
-  constructor(pair: QueuePair, pd: ProtectionDomain, slots: MessageSlots) {
+  readonly #inline: number;
+
+  /** `inline`: bytes that a request can carry itself. */
+  constructor(pair: QueuePair, pd: ProtectionDomain, slots: MessageSlots, inline: number) {
+    this.#inline = inline;
     this.pair = pair;
     this.pd = pd;
     this.slots = slots;
@@ -127,7 +131,8 @@ export class LinkQueue {
     for (let i = 0; i < out.writeCount; i++) {
       const from = writes[3 * i] as number;
       const to = writes[3 * i + 1] as number;
-      putSend(words, i, slot, OPCODE.rdmaWrite, 0, local, from, writes[3 * i + 2] as number, remote, to);
+      const length = writes[3 * i + 2] as number;
+      putSend(words, i, slot, OPCODE.rdmaWrite, this.#carried(length), local, from, length, remote, to);
     }
     writeCdc(this.slots.send.bytes, this.slots.sendAt(slot), out.message);
     this.#owners[slot] = member;
@@ -168,7 +173,7 @@ export class LinkQueue {
   }
 
   #postSend(slot: number, length: number, before: number): void {
-    const flags = SEND_FLAG.signaled | SEND_FLAG.solicited;
+    const flags = SEND_FLAG.signaled | SEND_FLAG.solicited | this.#carried(length);
     putSend(this.#requests, before, slot, OPCODE.send, flags, this.#sendBase, this.slots.sendAt(slot), length);
     try {
       // The slots see to it that they always fit.
@@ -176,6 +181,10 @@ export class LinkQueue {
     } catch {
       this.broken = true;
     }
+  }
+
+  #carried(length: number): number {
+    return length <= this.#inline ? SEND_FLAG.inline : 0;
   }
 
   /** Slots get free in the order they were taken: one queue pair completes in order. */

@@ -10,8 +10,8 @@ const NAMES = new Map<number, string>(Object.entries(LLC_TYPE).map(([name, code]
 /** Messages are told with their flags (0x80: an answer) and their first bytes. */
 export function traceLlc(direction: 'sends' | 'gets', group: LinkGroup, link: Link, message: Uint8Array): void {
   if (!log.enabled) return;
-  const type = (message[0] as number) & 0x1f;
-  const flags = (message[3] as number).toString(16).padStart(2, '0');
+  const type = (message[0] ?? 0) & 0x1f;
+  const flags = (message[3] ?? 0).toString(16).padStart(2, '0');
   const start = Buffer.from(message.subarray(4, 36)).toString('hex');
   log('%s %s %s, flags %s, over link %d: %s', group.role, direction, NAMES.get(type) ?? type, flags, link.number, start);
 }

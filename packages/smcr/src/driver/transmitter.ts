@@ -4,6 +4,7 @@
 import { Transmission } from '../connection/index.js';
 import type { Link, Member } from '../group/index.js';
 import { Bindings } from './bindings.js';
+import { CompletionWaits } from './completion-waits.js';
 import type { LinkEntry } from './device-queue.js';
 import type { GroupMemory } from './group-memory.js';
 
@@ -11,6 +12,8 @@ import type { GroupMemory } from './group-memory.js';
 export class Transmitter {
   readonly #bindings: Bindings;
   readonly #out = new Transmission();
+  /** Connections that wait for something of theirs to complete. */
+  readonly waits = new CompletionWaits();
   /** Connections with something to send and no slot, by link. */
   readonly #waiting = new Map<Link, Set<Member>>();
   /** Queue pairs on their way to ERROR: until they are there connections wait, so that nothing old comes behind what is repeated. */
@@ -31,6 +34,7 @@ export class Transmitter {
       connection.transmit(this.#out);
       queue.post(member, this.#out, binding);
     }
+    this.waits.update(member);
     if (!queue.broken && connection.pending()) this.#wait(member);
   }
 
@@ -45,6 +49,7 @@ export class Transmitter {
       if (member.link !== entry.link || binding === undefined || !member.connection.pending()) continue;
       member.connection.transmit(this.#out);
       entry.queue.post(member, this.#out, binding);
+      this.waits.update(member);
       if (member.connection.pending()) waiting.add(member);
     }
   }
@@ -63,6 +68,7 @@ export class Transmitter {
   forget(member: Member): void {
     this.#waiting.get(member.link)?.delete(member);
     this.#bindings.delete(member);
+    this.waits.delete(member);
   }
 
   forgetLink(link: Link): void {

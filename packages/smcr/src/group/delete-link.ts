@@ -51,8 +51,15 @@ export function tellDeleted(group: LinkGroup, number: number, reason: number): v
 
 /** A link that works makes way for a better one, which the server adds when it is gone. */
 export function replaceLink(group: LinkGroup, link: Link): void {
-  if (group.role === 'server') return group.flows.accept('delete-link', group.now, () => ask(group, link, DELETE_REASON.lostPath, true));
-  const via = group.links.find((other) => other !== link && other.state === 'active');
+  const other = () => group.links.find((one) => one !== link && one.state === 'active');
+  if (group.role === 'server') {
+    // It may have its turn much later: the other one must still be there.
+    return group.flows.accept('delete-link', group.now, () => {
+      if (link.state === 'active' && other() !== undefined) ask(group, link, DELETE_REASON.lostPath, true);
+      else group.flows.stop();
+    });
+  }
+  const via = other();
   if (via !== undefined) group.send(via, request(group, link.number, DELETE_REASON.lostPath, true));
 }
 

@@ -186,8 +186,7 @@ export class LinkGroup {
 
   /** A port of this side works again: a link that it lost can be had again. */
   pathUp(now: number): void {
-    this.now = now;
-    if (this.state === 'active') this.#restorer.pathUp(this);
+    this.#restorer.pathUp(now);
   }
 
   /** `rkeys` of all links that are created; undefined when there is no memory. */

@@ -20,33 +20,32 @@ export class LinkRestorer {
   #wait = FIRST_WAIT;
   #next: number | undefined;
 
-  /**
-   * A port of this side works again. Two links that share another one of this side meanwhile would both go with that: the later one makes
-   * way.
-   */
-  pathUp(group: LinkGroup): void {
+  /** A port of this side works again. */
+  pathUp(now: number): void {
     this.#wait = FIRST_WAIT;
-    this.#next = group.now;
-    const active = group.links.filter(({ state }) => state === 'active');
-    const doubled = active.find((link, i) => active.slice(0, i).some((other) => sameEnd(other, link)));
-    if (doubled !== undefined) replaceLink(group, doubled);
+    this.#next = now;
   }
 
   tick(group: LinkGroup): void {
     const { now } = group;
-    // One that is just being made may come to nothing.
-    if (group.links.filter(({ state }) => state === 'active').length >= group.maxLinks) {
+    const active = group.links.filter(({ state }) => state === 'active');
+    // Two links that share an end of this side would both go with it: the later one makes way where there is another end.
+    const doubled = active.find((link, i) => active.slice(0, i).some((other) => sameEnd(other, link)));
+    if (active.length >= group.maxLinks && doubled === undefined) {
       this.#wait = FIRST_WAIT;
       this.#next = undefined;
       return;
     }
     this.#next ??= now + this.#wait;
-    if (now < this.#next || group.flows.running !== undefined || group.links.length >= group.maxLinks) return;
+    if (now < this.#next || group.flows.running !== undefined) return;
+    // One that is just being made may come to nothing.
+    if (doubled === undefined && group.links.length >= group.maxLinks) return;
     const spare = group.port.spareEnds();
     if (spare.length === 0) return;
     this.#next = now + this.#wait;
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
-    if (group.role === 'server') startAddLink(group);
+    if (doubled !== undefined) replaceLink(group, doubled);
+    else if (group.role === 'server') startAddLink(group);
     else ask(group, spare);
   }
 

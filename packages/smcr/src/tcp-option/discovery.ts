@@ -12,10 +12,18 @@ const isLoopback = ({ address }: Endpoint) => address.startsWith('127.') || addr
 
 const DEVICES = '/sys/class/infiniband';
 
+function isOverLoopback(device: string): boolean {
+  try {
+    return readFileSync(`${DEVICES}/${device}/ports/1/gid_attrs/ndevs/0`, 'utf8').trim() === 'lo';
+  } catch {
+    return false;
+  }
+}
+
 /** Does an RDMA device lead to this host itself, as one in software on `lo`? Almost never. */
 function overLoopback(): boolean {
   try {
-    return readdirSync(DEVICES).some((name) => readFileSync(`${DEVICES}/${name}/ports/1/gid_attrs/ndevs/0`, 'utf8').trim() === 'lo');
+    return readdirSync(DEVICES).some(isOverLoopback);
   } catch {
     return false;
   }
@@ -94,6 +102,10 @@ export class OptionDiscovery implements ClcDiscovery {
       this.#overLoopback = overLoopback();
     } catch (error) {
       this.#lacking = (error as Error).message;
+      if (setUpDirectory() === undefined) {
+        this.#option?.close();
+        this.#option = undefined;
+      }
     }
     return this.#option;
   }
