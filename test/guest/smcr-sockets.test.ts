@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { connect, createServer, probe, type Socket, type SmcOptions } from '@smcjs/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { acceptedOf, everythingOf as collect } from '../support/accepted.js';
 import { payload } from '../support/random.js';
 import { packetsSent, resourcesOf } from './rdma.js';
 
@@ -15,22 +16,6 @@ async function listen(options: SmcOptions & net.ServerOpts = {}): Promise<{ serv
   onTestFinished(() => void server.close());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { server, port: (server.address() as AddressInfo).port };
-}
-
-/** The accepted end of a connection: several may be made at the same time. */
-function acceptedOf(server: net.Server, client: Socket): Promise<Socket> {
-  return new Promise((resolve) => {
-    const waiting: Socket[] = [];
-    const look = () => {
-      const found = client.localPort === undefined ? undefined : waiting.find(({ remotePort }) => remotePort === client.localPort);
-      if (found === undefined) return void setTimeout(look, 1);
-      server.off('connection', note);
-      resolve(found);
-    };
-    const note = (socket: net.Socket) => void waiting.push(socket as Socket);
-    server.on('connection', note);
-    look();
-  });
 }
 
 async function pair(options: SmcOptions & net.ServerOpts = {}, at?: Awaited<ReturnType<typeof listen>>): Promise<[Socket, Socket]> {
@@ -45,12 +30,6 @@ async function pair(options: SmcOptions & net.ServerOpts = {}, at?: Awaited<Retu
   const accepted = await accepting;
   onTestFinished(() => void accepted.destroy());
   return [client, accepted];
-}
-
-function collect(socket: net.Socket): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  return new Promise((resolve, reject) => socket.once('end', () => resolve(Buffer.concat(chunks))).once('error', reject));
 }
 
 const errorOf = (socket: net.Socket): Promise<NodeJS.ErrnoException> => new Promise((resolve) => socket.once('error', resolve));

@@ -7,6 +7,11 @@ import { Worker } from 'node:worker_threads';
 import { connect, createServer } from '../src/index.js';
 import { expect, it, onTestFinished } from 'vitest';
 
+const toLoopback = ((_host: string, { all }: { all?: boolean }, done: (...result: unknown[]) => void) =>
+  void setImmediate(() =>
+    all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
+  )) as unknown as net.LookupFunction;
+
 const EVENTS = ['lookup', 'connectionAttempt', 'connectionAttemptTimeout', 'connectionAttemptFailed', 'connect', 'error'] as const;
 
 /** A listener at this address whose backlog is full: nobody else gets an answer. */
@@ -70,6 +75,21 @@ it('an address that does not answer is given up for the next one, and each is tr
   expect(attempted(ours)).toEqual(attempted(plain));
 });
 
+it.each(['listens', 'refuses'])('of a single address that %s it tells what node:net tells', async (what) => {
+  const server = createServer();
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const to = what === 'listens' ? { port } : { port: 1 };
+  for (const where of [{ host: '127.0.0.1' }, { host: 'single.example', lookup: toLoopback }]) {
+    const ours = connect({ ...where, ...to } as never);
+    const [atOurs, atPlain] = [await told(ours), await told(net.connect({ ...where, ...to }))];
+    expect(atOurs).toEqual(atPlain);
+    expect(atOurs.map(([event]) => event)).toContain('connectionAttempt');
+    if (what === 'listens') expect(ours.transport).not.toBe('tcp');
+  }
+});
+
 it('a listener of its events may destroy the socket: nothing is connected any more', async () => {
   const server = createServer();
   onTestFinished(() => void server.close());
@@ -83,8 +103,12 @@ it('a listener of its events may destroy the socket: nothing is connected any mo
   ];
   const lookup = ((_host: string, _options: unknown, done: (error: null, found: LookupAddress[]) => void) =>
     setImmediate(done, null, addresses)) as unknown as net.LookupFunction;
-  for (const event of ['lookup', 'connectionAttempt'] as const) {
-    const socket = connect({ host: 'several.example', port, lookup, autoSelectFamily: true } as never);
+  for (const [event, host] of [
+    ['lookup', 'several.example'],
+    ['connectionAttempt', 'several.example'],
+    ['connectionAttempt', '127.0.0.1'],
+  ] as const) {
+    const socket = connect({ host, port, lookup, autoSelectFamily: true } as never);
     for (const late of ['connect', 'ready', 'connectionAttemptTimeout'] as const) socket.on(late, () => seen.push(late));
     socket.once(event, () => socket.destroy());
     await new Promise((resolve) => socket.once('close', resolve));

@@ -23,8 +23,11 @@ export function usable(own: ResolvedOptions): Backend[] {
 
 /** The transport by which a server at this address may be met; undefined when there is no way to know that it speaks CLC. */
 export function clcPeer(own: ResolvedOptions, to: Endpoint): ClcPeer | undefined {
-  for (const { name, clc } of usable(own)) {
-    if (clc === undefined) continue;
+  for (const name of own.transports) {
+    // Of every plain connect, too: no list is made.
+    const found = name === 'tcp' ? undefined : usableBackend(name);
+    if (found === undefined || 'reason' in found || found.clc === undefined) continue;
+    const { clc } = found;
     if (own.discovery === 'inline') return { name, clc, asks: undefined };
     if (clc.discovery?.mayAsk(to)) return { name, clc, asks: clc.discovery };
   }

@@ -82,7 +82,10 @@ export class ConnectionAttempts {
       if (!this.#socket.destroyed) this.next();
     };
     const failed = (error: Error) => {
-      if (this.#several) this.#socket.emit('connectionAttemptFailed', to.address, to.port, to.family, error);
+      // Of a source that cannot be had node:net tells as of no attempt.
+      if ((error as NodeJS.ErrnoException).syscall !== 'bind') {
+        this.#socket.emit('connectionAttemptFailed', to.address, to.port, to.family, error);
+      }
       next(error);
     };
     control.setAbort(this.#socket, abandon);
@@ -96,6 +99,11 @@ export class ConnectionAttempts {
         abandon();
         return void inner.destroy();
       }
+    } else {
+      // In the tick before that in which node:net connects.
+      process.nextTick(() => {
+        if (!this.#socket.destroyed) this.#socket.emit('connectionAttempt', to.address, to.port, to.family);
+      });
     }
     // The last one may take as long as it takes.
     if (this.#addresses.length > 0) timer = setTimeout(() => next(this.#late(to)), this.#patience);

@@ -40,13 +40,14 @@ const kReinitializeHandle = Object.getOwnPropertySymbols(net.Socket.prototype).f
   (symbol) => symbol.description === 'kReinitializeHandle',
 );
 
-/** Why sockets of this Node version cannot be moved; undefined when they can. */
+const prototype = net.Socket.prototype as unknown as Partial<Internals>;
+const lacking = [
+  kReinitializeHandle === undefined || typeof prototype[kReinitializeHandle] !== 'function' ? 'kReinitializeHandle' : '',
+  typeof prototype._undestroy === 'function' ? '' : '_undestroy',
+].filter((name) => name !== '');
+
+/** Why sockets of this Node version cannot be moved; undefined when they can. Asked of every connect: found out once. */
 export function missingInternals(transport: TransportName): Decline | undefined {
-  const prototype = net.Socket.prototype as unknown as Partial<Internals>;
-  const lacking = [
-    kReinitializeHandle === undefined || typeof prototype[kReinitializeHandle] !== 'function' ? 'kReinitializeHandle' : '',
-    typeof prototype._undestroy === 'function' ? '' : '_undestroy',
-  ].filter((name) => name !== '');
   return lacking.length === 0
     ? undefined
     : decline(transport, 'local', 'node-internals', `Node ${process.version} lacks ${lacking.join(', ')}`);

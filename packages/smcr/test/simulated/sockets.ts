@@ -5,6 +5,7 @@ import type net from 'node:net';
 import { connect, createServer, type Socket, type SmcOptions } from '@smcjs/core';
 import { useBackend } from '@smcjs/core/backend';
 import { onTestFinished } from 'vitest';
+import { acceptedOf } from '../../../../test/support/accepted.js';
 import { gidOfAddress } from '../../src/backend/subnet.js';
 import { SmcrBackend } from '../../src/smcr.js';
 import type { VerbsDevice } from '../../src/verbs-provider.js';
@@ -68,22 +69,6 @@ export async function listen(options: SmcOptions & net.ServerOpts = {}): Promise
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-/** The accepted end of a connection: several may be made at the same time. */
-function acceptedOf(server: net.Server, client: Socket): Promise<Socket> {
-  return new Promise((resolve) => {
-    const waiting: Socket[] = [];
-    const look = () => {
-      const found = client.localPort === undefined ? undefined : waiting.find(({ remotePort }) => remotePort === client.localPort);
-      if (found === undefined) return void setTimeout(look, 1);
-      server.off('connection', note);
-      resolve(found);
-    };
-    const note = (socket: net.Socket) => void waiting.push(socket as Socket);
-    server.on('connection', note);
-    look();
-  });
-}
-
 /** Two connected sockets, whatever the transport. */
 export async function pair(
   options: PairOptions = {},
@@ -106,9 +91,4 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => void setTimeout(resolve, 1));
 }
 
-/** Everything a stream brings until its end. (Async iteration would destroy a socket that still sends.) */
-export function collect(socket: net.Socket): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  return new Promise((resolve, reject) => socket.once('end', () => resolve(Buffer.concat(chunks))).once('error', reject));
-}
+export { everythingOf as collect } from '../../../../test/support/accepted.js';
