@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelAgent } from './kernel-agent.js';
 import { closeBoth, pair, type Pair, prepare, type Role, type Way } from './smc-pair.js';
 import type { SmcStream } from './smc-stream.js';
@@ -41,6 +41,20 @@ async function transfer({ stream, agent, name }: Pair, fail: () => unknown): Pro
   await both;
 }
 
+/**
+ * 8 MiB to the kernel, while `fail` happens; then as many each way. Not both ways at once: Linux 6.12 that sends when it moves a connection to
+ * another link may count room in its send buffer twice, for a completion that comes late, and runs into a bug check in smc_tx_sendmsg.
+ * While a device is removed, which works until it is gone, that is one time in ten on loaded processors.
+ */
+async function upload({ stream, agent, name }: Pair, fail: () => unknown): Promise<void> {
+  const bytes = 8 * MiB;
+  const received = agent.do('receive', { name, bytes, seed: 1 }).then(same);
+  await stream.send(MiB, 1);
+  fail();
+  await stream.send(bytes - MiB, 1, MiB);
+  await received;
+}
+
 function inNetworks(): void {
   beforeAll(() => {
     prepare();
@@ -52,7 +66,9 @@ function inNetworks(): void {
 /** `role` is ours. */
 export function kernelLinkTests(role: Role): void {
   inNetworks();
-  const { lost, ...told } = FAILURES;
+  // Of lost packets there is only a test with ourselves at both ends (own-links.test.ts): the kernel asks for 7 retries, which rdma_rxe takes
+  // for retries without end, and when we tell it to delete the link it first waits for what it has sent over it, uninterruptibly.
+  const told = [FAILURES.ours, FAILURES.theirs];
 
   describe(`with the kernel, we as ${role},`, () => {
     it('there are two links over two networks', async () => {
@@ -63,14 +79,14 @@ export function kernelLinkTests(role: Role): void {
       expect(one.stream.error).toBe(undefined);
     });
 
-    it.each(Object.values(told).map((failure) => [failure.name, failure] as const))(
+    it.each(told.map((failure) => [failure.name, failure] as const))(
       '%s in the middle of a transfer, which goes on over the other link; there are two again when it is back',
       async (_name, { fail, mend }) => {
         const one = await pair(role, way);
         await twoLinks(one);
         try {
           await transfer(one, fail);
-          expect(new Set(await kernelLinks(one.agent))).toEqual(new Set(['rxb1']));
+          await expect.poll(async () => new Set(await kernelLinks(one.agent)), BOUNDED).toEqual(new Set(['rxb1']));
           await ourLinks(one.stream, 1);
         } finally {
           mend();
@@ -80,17 +96,6 @@ export function kernelLinkTests(role: Role): void {
         expect(one.stream.error).toBe(undefined);
       },
     );
-
-    it(`${lost.name} of one network in the middle of a transfer, which goes on over the other`, async () => {
-      const one = await pair(role, way);
-      await twoLinks(one);
-      onTestFinished(lost.mend);
-      await transfer(one, lost.fail);
-      // Nothing tells the kernel that the path is dead: it may be trying to have a second link again.
-      expect(await kernelLinks(one.agent)).toContain('rxb1');
-      await closeBoth(one);
-      expect(one.stream.error).toBe(undefined);
-    });
   });
 }
 
@@ -104,9 +109,11 @@ export function kernelDeviceTests(role: Role): void {
       await twoLinks(one);
       let removed: Promise<unknown> | undefined;
       // On another host this would not hold our loop up either.
-      await transfer(one, () => (removed = once(spawn('rdma', ['link', 'del', 'rxa1'], { stdio: 'inherit' }), 'exit')));
-      expect(new Set(await kernelLinks(one.agent))).toEqual(new Set(['rxb1']));
+      await upload(one, () => (removed = once(spawn('rdma', ['link', 'del', 'rxa1'], { stdio: 'inherit' }), 'exit')));
+      // It may have two over the device that is left.
+      await expect.poll(async () => new Set(await kernelLinks(one.agent)), BOUNDED).toEqual(new Set(['rxb1']));
       await ourLinks(one.stream, 1);
+      await transfer(one, () => {});
       await closeBoth(one);
       expect(one.stream.error).toBe(undefined);
       expect(await removed).toEqual([0, null]);

@@ -8,7 +8,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { addPnetid, removePnetids } from './kernel-smc.js';
 
-const PLACES = [
+/** Interfaces, with the last number of their addresses and the PNET id; `rx` and the name is the device. */
+export const PLACES = [
   ['a0', 1, 'OURS'],
   ['a1', 2, 'KERNELS'],
   ['b0', 3, 'OURS'],
