@@ -92,7 +92,7 @@ function play({ next, note, random }: Fuzzing, version: 1 | 2): void {
     if (link === undefined) break;
     const bytes = next();
     if (bytes[0] === 0xfe) {
-      if (readCdc(bytes, 0, bytes.length, cdc)) group.receivedCdc(link, cdc, group.now);
+      if (readCdc(bytes, 0, bytes.length, cdc)) group.receivedCdc(link, cdc, () => group.now);
     } else group.receivedLlc(link, bytes, group.now);
     if (random.integer(0, 3) > 0) work();
     if (random.integer(0, 5) === 0) group.tick(group.now + random.integer(0, 5000));

@@ -254,10 +254,10 @@ describe('a failover validation', () => {
     const [first, second] = group.links as [Link, Link];
     const { token } = ends[1].member.connection;
     const validation = { ...emptyCdc(), token, sequence: 0, flags: CDC_FLAG.failoverValidation };
-    group.receivedCdc(second, validation, world.time.now());
+    group.receivedCdc(second, validation, () => world.time.now());
     expect([group.links, first.state, ends[1].member.link, ends[1].member.peerLink]).toEqual([[second], 'down', second, second]);
     // Another one for the same link changes nothing.
-    group.receivedCdc(second, validation, world.time.now());
+    group.receivedCdc(second, validation, () => world.time.now());
     expect(group.links).toEqual([second]);
   });
 

@@ -28,3 +28,14 @@ it('is tested at once when in doubt, whatever is received from before the doubt'
   expect(link.tick(13)).toBeUndefined();
   expect(link.deadline).toBe(12 + TEST_LINK_TIME);
 });
+
+it('a message of a connection counts from the next tick on', () => {
+  const link = active();
+  link.touch();
+  expect(link.tick(TEST_LINK_TIME)).toBeUndefined();
+  expect(link.deadline).toBe(2 * TEST_LINK_TIME);
+  expect(link.tick(2 * TEST_LINK_TIME)).toBe('test');
+  // Nor is it an answer.
+  link.touch();
+  expect(link.tick(2 * TEST_LINK_TIME + LLC_WAIT)).toBe('dead');
+});

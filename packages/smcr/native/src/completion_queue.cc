@@ -72,10 +72,9 @@ class QueueObject final : public Napi::ObjectWrap<QueueObject> {
   }
 
   static bool Room(Napi::Value value, uint8_t** room, size_t* bytes) {
-    if (value.IsUndefined()) return true;
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) return false;
-    *room = value.As<Napi::Uint8Array>().Data();
-    *bytes = value.As<Napi::TypedArray>().ByteLength();
+    void* data = nullptr;
+    if (!Elements(value, napi_uint8_array, &data, bytes)) return value.IsUndefined();
+    *room = static_cast<uint8_t*>(data);
     return true;
   }
 

@@ -92,13 +92,16 @@ Napi::Value Rejected(Napi::Env env, const char* syscall, int error) {
 }
 
 bool Words(Napi::Value value, uint32_t** words, size_t* length) {
-  bool is_array = false;
-  if (napi_is_typedarray(value.Env(), value, &is_array) != napi_ok || !is_array) return false;
-  napi_typedarray_type type;
   void* data = nullptr;
-  if (napi_get_typedarray_info(value.Env(), value, &type, length, &data, nullptr, nullptr) != napi_ok) return false;
+  if (!Elements(value, napi_uint32_array, &data, length)) return false;
   *words = static_cast<uint32_t*>(data);
-  return type == napi_uint32_array;
+  return true;
+}
+
+bool Elements(Napi::Value value, napi_typedarray_type wanted, void** data, size_t* length) {
+  napi_typedarray_type type;
+  // Fails for anything else.
+  return napi_get_typedarray_info(value.Env(), value, &type, length, data, nullptr, nullptr) == napi_ok && type == wanted;
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {

@@ -96,6 +96,9 @@ Napi::Value Rejected(Napi::Env env, const char* syscall, int error);
 /// The words of a Uint32Array; false for anything else.
 bool Words(Napi::Value value, uint32_t** words, size_t* length);
 
+/// Those of a typed array of this type.
+bool Elements(Napi::Value value, napi_typedarray_type wanted, void** data, size_t* length);
+
 void InitBpf(Napi::Env env, Napi::Object exports);
 void InitContext(Napi::Env env, Napi::Object exports);
 void InitDomain(Napi::Env env);

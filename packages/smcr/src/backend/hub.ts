@@ -1,8 +1,9 @@
 // hub.ts - one per event loop: brings news of connections to their owners when the driver is done, and decides between polling the
 // completion queues and sleeping until their channels wake the loop.
 //
-// News are collected while completions are handled and handed out in the tick behind it: what programs do then, and throw, is never
-// in the middle of the driver's work. Polling is one look per turn of the loop, so timers and other sockets have theirs.
+// News are collected while completions are handled and handed out behind it, or in the tick behind anything else that brings some: what
+// programs do then, and throw, is never in the middle of the driver's work. Polling is one look per turn of the loop, so timers and
+// other sockets have theirs.
 
 import { type BusyPoll, PollWindow, usableCores } from '@smcjs/core/backend';
 import type { GroupDriver } from '../driver/index.js';
@@ -20,6 +21,9 @@ export interface Lingerer {
 /** Between two looks whether what lingers is sent, milliseconds. */
 const LINGER = 5;
 
+/** A turn of the loop costs about as much as some looks, and what comes meanwhile waits: in the guest 5 % of a round trip. */
+const LOOKS_PER_TURN = 8;
+
 const micros = (): number => performance.now() * 1000;
 
 export class Hub {
@@ -34,9 +38,13 @@ export class Hub {
   #news: Listener[] = [];
   #asked: Listener[] = [];
   #scheduled = false;
+  /** Completions are being handled: {@link tell} need not schedule anything. */
+  #gathering = false;
   #dispatching = false;
   #turning = false;
   #polling = false;
+  /** Something was sent since the last look, which knows the time. */
+  #active = false;
   #linger: NodeJS.Timeout | undefined;
   readonly #dispatch = (): void => {
     this.#scheduled = false;
@@ -69,7 +77,7 @@ export class Hub {
   /** The listener has news; it asks once until it is told. */
   tell(listener: Listener): void {
     this.#news.push(listener);
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#gathering) return;
     this.#scheduled = true;
     process.nextTick(this.#dispatch);
   }
@@ -85,12 +93,18 @@ export class Hub {
     // A dispatch is a turn of its own: no need to see the loop's, which costs a round of it.
     if (!this.#dispatching) this.#turn();
     if (this.#window.micros === 0) return;
-    this.#window.active(micros());
+    this.#active = true;
     this.#poll();
   }
 
-  /** A completion channel woke the loop. */
+  /** A completion channel has woken the loop: what completed is handled now. */
+  waking(): void {
+    this.#gathering = true;
+  }
+
+  /** It has been. */
   woken(): void {
+    this.#handOut();
     this.#window.woken(micros());
     if (this.#window.micros > 0) this.#poll();
   }
@@ -130,11 +144,25 @@ export class Hub {
     setImmediate(this.#round);
   }
 
+  /** A tick costs a quarter of what lies between a message and its answer. */
+  #handOut(): void {
+    this.#gathering = false;
+    if (this.#news.length > 0 && !this.#scheduled) this.#dispatch();
+  }
+
   #look(): void {
     let handled = 0;
-    for (const driver of this.#drivers) handled += driver.completions.look();
+    this.#gathering = true;
+    try {
+      for (let looks = 0; handled === 0 && looks < LOOKS_PER_TURN; looks++) {
+        for (const driver of this.#drivers) handled += driver.completions.look();
+      }
+    } finally {
+      this.#handOut();
+    }
     const now = micros();
-    if (handled > 0) this.#window.active(now);
+    if (handled > 0 || this.#active) this.#window.active(now);
+    this.#active = false;
     if (this.#drivers.size > 0 && this.#window.open(now)) {
       setImmediate(this.#round);
       return;

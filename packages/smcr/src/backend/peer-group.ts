@@ -82,6 +82,7 @@ export class PeerGroup {
           this.channels.delete(member);
         },
         ended: () => this.#over(0x09990000),
+        waking: () => owner.hub.waking(),
         woken: () => owner.hub.woken(),
       },
     });

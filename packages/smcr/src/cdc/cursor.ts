@@ -21,10 +21,11 @@ export class Cursor {
 
   /** Forwards by `length` bytes, at most {@link size}. */
   advance(length: number): void {
-    this.offset += length;
-    if (this.offset < this.size) return;
-    this.offset -= this.size;
-    this.wrap = (this.wrap + 1) & 0xffff;
+    // Without a branch that is first taken when the element wraps: what was compiled by then would be thrown away.
+    const offset = this.offset + length;
+    const turns = offset < this.size ? 0 : 1;
+    this.offset = offset - turns * this.size;
+    this.wrap = (this.wrap + turns) & 0xffff;
   }
 
   /** Back by `length` bytes, at most {@link size}. */

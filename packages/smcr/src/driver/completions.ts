@@ -17,7 +17,9 @@ export interface CompletionHandler {
   broken(link: Link, error?: Error): void;
   /** No completion is being handled any more: what was put off can happen. */
   settled(): void;
-  /** A channel woke the loop, and what completed has been handled. */
+  /** A channel has woken the loop: what completed is handled now. */
+  waking(): void;
+  /** It has been. */
   woken(): void;
   /** Does anybody wait for something of ours to complete? */
   waits(): boolean;
@@ -34,10 +36,6 @@ export class Completions {
   #awake = false;
   readonly #onCompletion = (entry: LinkEntry, completions: Uint32Array, at: number): void =>
     this.#handler.completion(entry, completions, at);
-
-  readonly #restLater = (device: DeviceQueue): void => {
-    if (!this.#awake) this.#rest(device);
-  };
 
   constructor(handler: CompletionHandler) {
     this.#handler = handler;
@@ -90,11 +88,8 @@ export class Completions {
     let handled = 0;
     try {
       handled = device.poll(this.#onCompletion);
-      for (const { link, queue, closing } of device.entries.values()) {
-        if (closing) continue;
-        queue.postReceives();
-        if (queue.broken || device.broken) this.#handler.broken(link, device.error);
-      }
+      // Who polls mostly finds nothing.
+      if (handled > 0 || device.broken) this.#tidy(device);
     } finally {
       this.depth--;
     }
@@ -112,10 +107,23 @@ export class Completions {
 
   #woken(device: DeviceQueue): void {
     this.wakeUps++;
-    this.poll(device);
-    this.#handler.woken();
-    // After what the news has programs do, which is handed out in a tick: an answer must not wait for the queue being armed.
-    if (!this.#awake) process.nextTick(this.#restLater, device);
+    this.#handler.waking();
+    try {
+      this.poll(device);
+    } finally {
+      // Has programs told, too: their answers do not wait for the queue being armed.
+      this.#handler.woken();
+    }
+    if (!this.#awake) this.#rest(device);
+  }
+
+  /** Posts receives for those that completed, and tells of queues that are of no use any more. */
+  #tidy(device: DeviceQueue): void {
+    for (const { link, queue, closing } of device.entries.values()) {
+      if (closing) continue;
+      queue.postReceives();
+      if (queue.broken || device.broken) this.#handler.broken(link, device.error);
+    }
   }
 
   #rest(device: DeviceQueue): void {

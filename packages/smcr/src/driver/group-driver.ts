@@ -58,9 +58,11 @@ export class GroupDriver implements LinkGroupPort {
       this.#fail(link);
     },
     settled: () => this.#tellFailed(),
+    waking: () => this.#owner.waking(),
     woken: () => this.#owner.woken(),
-    waits: () => this.#transmitter.waits.any || [...this.#entries.values()].some(({ queue }) => !queue.hasSlot),
+    waits: () => this.#waits(),
   });
+  readonly #askTime = (): number => this.now;
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
@@ -357,6 +359,13 @@ export class GroupDriver implements LinkGroupPort {
     this.#posted(entry);
   }
 
+  /** Asked at each wake-up. */
+  #waits(): boolean {
+    if (this.#transmitter.waits.any) return true;
+    for (const { queue } of this.#entries.values()) if (!queue.hasSlot) return true;
+    return false;
+  }
+
   /** Something was posted: does somebody wait for it to complete? */
   #posted({ link, queue }: LinkEntry): void {
     if (queue.broken) this.#fail(link);
@@ -366,7 +375,7 @@ export class GroupDriver implements LinkGroupPort {
   #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
     if (bytes[at] === CDC_TYPE) {
       const cdc = (this.#cdcs[this.completions.depth] ??= emptyCdc());
-      if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.now);
+      if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.#askTime);
     } else if (!closing) {
       const message = new Uint8Array(bytes.subarray(at, at + length));
       traceLlc('gets', this.group, link, message);

@@ -5,7 +5,9 @@ import { apart, type Link, type LinkGroupPort, type Member, throwApart } from '.
 
 /** What the owner of the group hears of: see LinkGroupPort. */
 export interface GroupEvents extends Pick<LinkGroupPort, 'reachable' | 'established' | 'failed' | 'news' | 'removed' | 'ended'> {
-  /** The completion channel woke the loop, and what completed has been handled. The owner may say that it polls from now on. */
+  /** The completion channel has woken the loop: {@link news} may come until {@link woken}. */
+  waking?(): void;
+  /** What completed has been handled. The owner may say that it polls from now on. */
   woken?(): void;
 }
 
@@ -32,6 +34,14 @@ export class Owner implements GroupEvents {
   news(member: Member, bits: number): void {
     try {
       this.#events.news(member, bits);
+    } catch (error) {
+      throwApart(error);
+    }
+  }
+
+  waking(): void {
+    try {
+      this.#events.waking?.();
     } catch (error) {
       throwApart(error);
     }

@@ -28,14 +28,17 @@ export class Transmitter {
     const { connection } = member;
     const { queue } = entry;
     if (this.#held > 0) return this.#wait(member);
-    while (queue.hasSlot && connection.pending()) {
+    while (connection.pending()) {
+      if (!queue.hasSlot) {
+        if (!queue.broken) this.#wait(member);
+        break;
+      }
       const binding = this.#bindings.of(member, entry);
       if (binding === undefined) return;
       connection.transmit(this.#out);
       queue.post(member, this.#out, binding);
     }
     this.waits.update(member);
-    if (!queue.broken && connection.pending()) this.#wait(member);
   }
 
   /** A slot got free: those who wait have their turn, one message each. */

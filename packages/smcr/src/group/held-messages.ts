@@ -23,6 +23,10 @@ interface Held {
 export class HeldMessages {
   readonly #held = new Map<SmcrConnection, Held>();
 
+  get any(): boolean {
+    return this.#held.size > 0;
+  }
+
   /** Must this message wait? It is copied then. Call {@link release} afterwards. */
   holds(connection: SmcrConnection, link: Link, message: CdcMessage, now: number): boolean {
     const held = this.#held.get(connection);

@@ -47,6 +47,9 @@ interface Expectation {
   readonly resume: (message: LlcMessage | undefined) => void;
 }
 
+/** Tokens of ours have 31 bits: more would be objects on the heap, looked up for every message. */
+const MOST_TOKEN = 0x7fffffff;
+
 export class LinkGroup {
   readonly role: 'client' | 'server';
   readonly version: LlcVersion;
@@ -84,7 +87,7 @@ export class LinkGroup {
     this.maxConns = options.maxConns;
     this.maxLinks = options.maxLinks;
     this.port = options.port;
-    this.#nextToken = options.seed >>> 0;
+    this.#nextToken = options.seed & MOST_TOKEN;
   }
 
   /** First contact: makes the first link; for a client `peer` is what the Accept says. Then `port.reachable`. */
@@ -124,7 +127,7 @@ export class LinkGroup {
 
   /** A token no connection of this group has; not 0. */
   newToken(): number {
-    do this.#nextToken = (this.#nextToken + 1) >>> 0;
+    do this.#nextToken = (this.#nextToken + 1) & MOST_TOKEN;
     while (this.#nextToken === 0 || this.members.has(this.#nextToken));
     return this.#nextToken;
   }
@@ -195,12 +198,18 @@ export class LinkGroup {
     this.elements.registered(rmb, rkeys);
   }
 
-  /** A receive with CDC on `link`. The message is read into an object of the caller's. */
-  receivedCdc(link: Link, message: CdcMessage, now: number): void {
-    this.now = now;
-    link.heard(now);
+  /** A receive with CDC on `link`. The message is read into an object of the caller's; the time is asked for when it matters. */
+  receivedCdc(link: Link, message: CdcMessage, now: () => number): void {
+    link.touch();
     const member = this.members.get(message.token);
     if (member === undefined) return this.#early.keep(message);
+    if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any) this.#receivedInFailover(member, link, message, now());
+    else this.tell(member, member.connection.receive(message));
+  }
+
+  /** After a failure messages of several links may come in any order. */
+  #receivedInFailover(member: Member, link: Link, message: CdcMessage, now: number): void {
+    this.now = now;
     const { connection } = member;
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
     if (connection.suspectsGap(message)) this.port.drain(link);

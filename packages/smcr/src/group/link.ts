@@ -43,6 +43,8 @@ export class Link {
   asymmetric = false;
 
   #lastReceive = 0;
+  /** Since the last tick: a message of a connection does not look at the clock. */
+  #touched = false;
   #testedAt: number | undefined;
   #suspected = false;
 
@@ -61,6 +63,11 @@ export class Link {
     this.#lastReceive = now;
   }
 
+  /** A message of a connection arrived on it: as if at the next {@link tick}. */
+  touch(): void {
+    this.#touched = true;
+  }
+
   /** The answer to TEST LINK, or any other proof of life. */
   answered(now: number): void {
     this.#testedAt = undefined;
@@ -77,6 +84,8 @@ export class Link {
 
   /** What time asks for: send TEST LINK, give the link up, or nothing. */
   tick(now: number): 'test' | 'dead' | undefined {
+    if (this.#touched) this.#lastReceive = now;
+    this.#touched = false;
     if (this.state !== 'active') return undefined;
     if (this.#testedAt !== undefined) {
       // Something else that arrived after the request is no answer, as in Linux: a peer that lost the request must not look alive.
