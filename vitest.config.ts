@@ -25,6 +25,13 @@ const guest = {
   },
 };
 
+// A loaded machine may take longer than the default to accept: that is not what these tests are about.
+const patient = { setupFiles: ['test/support/runtime-dir.ts'], env: { SMC_DISCOVERY_WAIT: '5000' }, pool: 'forks' as const, server };
+
+/** They compute, or wait for their minute to be over: two files at a time. */
+const ENDURANCE = ['fuzz', 'model', 'soak'].map((name) => `test/${name}/**/*.test.ts`);
+const NOT_OURS = ['**/dist/**', '**/node_modules/**', 'test/guest/**'];
+
 const projects = [
   {
     test: {
@@ -40,16 +47,22 @@ const projects = [
     test: {
       name: 'test',
       include: ['test/**/*.test.ts'],
-      exclude: ['**/dist/**', '**/node_modules/**', 'test/guest/**'],
-      setupFiles: ['test/support/runtime-dir.ts'],
-      // A loaded machine may take longer than the default to accept: that is not what these tests are about.
-      env: { SMC_DISCOVERY_WAIT: '5000' },
-      pool: 'forks' as const,
+      exclude: [...NOT_OURS, ...ENDURANCE],
+      ...patient,
       // Several real processes each: one file at a time.
       fileParallelism: false,
-      server,
       ...watchdogs,
       sequence: { groupOrder: 1 },
+    },
+  },
+  {
+    test: {
+      name: 'endurance',
+      include: ENDURANCE,
+      ...patient,
+      maxWorkers: 2,
+      ...watchdogs,
+      sequence: { groupOrder: 2 },
     },
   },
 ];

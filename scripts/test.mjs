@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setup } from './setup.mjs';
 import { ROOT, runAsProgram, runVisibly, StepError } from './steps.mjs';
-import { leftOut, shortFiles, testGuest } from './test-guest.mjs';
+import { testGuest } from './test-guest.mjs';
 
 await runAsProgram(import.meta.url, async (args) => {
   const addon = await setUp();
@@ -21,7 +21,7 @@ await runAsProgram(import.meta.url, async (args) => {
     const file = join(directory, 'summary.json');
     const code = await vitest(args, file);
     const all = args.every((arg) => arg === '--long');
-    return report(readSummary(file), all ? await guest(args.includes('--long')) : undefined, code, addon);
+    return report(readSummary(file), all ? await testGuest() : undefined, code, addon);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -55,14 +55,6 @@ function readSummary(file) {
   } catch {
     return { passed: 0, failed: 0, skipped: [], problems: ['the test run itself broke off, see above'], running: [] };
   }
-}
-
-/** The suite of the guest; unless it is to be all of it, the files that take minutes each are left out, and that is told. */
-async function guest(long) {
-  if (long) return testGuest();
-  const summary = await testGuest(shortFiles());
-  const reason = 'takes minutes in an emulated machine: npm run test:guest';
-  return { ...summary, skipped: [...summary.skipped, ...leftOut().map((file) => ({ file, name: 'all of it', reason }))] };
 }
 
 function report(outside, guest, code, addon) {

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { documented, type Outcome, render, seenIn } from './matrix.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -37,7 +37,7 @@ function suites(): string[] {
     .map((name) => join(here, name));
 }
 
-async function run(node: string): Promise<{ output: string; summary: Summary | undefined }> {
+async function run(node: string, { onTestFinished }: TestContext): Promise<{ output: string; summary: Summary | undefined }> {
   const directory = mkdtempSync(join(tmpdir(), 'smc-versions-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const outputFile = join(directory, 'summary.json');
@@ -58,14 +58,15 @@ async function run(node: string): Promise<{ output: string; summary: Summary | u
 const program = (version: number): string => (version === OURS ? process.execPath : join(ROOT, `node_modules/node-${version}/bin/node`));
 const versions = [...new Set([OURS, ...VERSIONS])].sort((a, b) => a - b);
 
-describe('the compliance suite', () => {
+// At the same time: each mostly waits.
+describe.concurrent('the compliance suite', () => {
   for (const version of versions) {
     // To write the document all must have run here. Else the version that runs this runs the suites beside this file, too.
     if (version === OURS && !WRITE) continue;
     const node = program(version);
     it(`passes under Node ${version}`, { timeout: 900_000 }, async (context) => {
       if (!existsSync(node)) context.skip(`not installed: ${node}`);
-      const { output, summary } = await run(node);
+      const { output, summary } = await run(node, context);
       expect(summary, output).toBeDefined();
       const all = (summary as Summary).testResults.flatMap((file) => file.assertionResults);
       runs.set(version, all);
@@ -75,7 +76,9 @@ describe('the compliance suite', () => {
       expect((summary as Summary).numPassedTests).toBeGreaterThan(0);
     });
   }
+});
 
+describe('the compliance suite, then,', () => {
   it('is documented: docs/compliance.md has the rows that were seen, all of which hold everywhere', (context) => {
     if (WRITE) {
       expect([...runs.keys()]).toEqual(versions);
