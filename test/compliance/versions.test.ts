@@ -80,20 +80,21 @@ describe.concurrent('the compliance suite', () => {
 
 describe('the compliance suite, then,', () => {
   it('is documented: docs/compliance.md has the rows that were seen, all of which hold everywhere', (context) => {
+    const seen = new Map([...runs].sort(([one], [other]) => one - other));
     if (WRITE) {
-      expect([...runs.keys()]).toEqual(versions);
+      expect([...seen.keys()]).toEqual(versions);
       const full = (major: number): string => execFileSync(program(major), ['--version'], { encoding: 'utf8' }).trim().slice(1);
       writeFileSync(
         DOCUMENT,
         render(
-          seenIn(runs),
+          seenIn(seen),
           versions.map((major) => ({ major, full: full(major) })),
         ),
       );
     }
     if (runs.size === 0) context.skip('no version has run the suite here');
     const rows = documented(readFileSync(DOCUMENT, 'utf8'));
-    expect([...rows.keys()].sort()).toEqual([...seenIn(runs).keys()].sort());
+    expect([...rows.keys()].sort()).toEqual([...seenIn(seen).keys()].sort());
     expect([...rows].filter(([, everywhere]) => !everywhere)).toEqual([]);
   });
 });

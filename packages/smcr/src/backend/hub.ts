@@ -1,9 +1,9 @@
 // hub.ts - one per event loop: brings news of connections to their owners when the driver is done, and decides between polling the
 // completion queues and sleeping until their channels wake the loop.
 //
-// News are collected while completions are handled and handed out behind it, or in the tick behind anything else that brings some: what
-// programs do then, and throw, is never in the middle of the driver's work. Polling is one look per turn of the loop, so timers and
-// other sockets have theirs.
+// News are collected while completions are handled and handed out behind it; what anything else brings, in a tick when promises have
+// settled. So what programs do then, and throw, is never in the middle of the driver's work, and who awaits one event after the other
+// misses none. Polling is a few looks per turn of the loop, so timers and other sockets have theirs.
 
 import { type BusyPoll, PollWindow, usableCores } from '@smcjs/core/backend';
 import type { GroupDriver } from '../driver/index.js';
@@ -21,8 +21,10 @@ export interface Lingerer {
 /** Between two looks whether what lingers is sent, milliseconds. */
 const LINGER = 5;
 
-/** A turn of the loop costs about as much as some looks, and what comes meanwhile waits: in the guest 5 % of a round trip. */
+/** A turn of the loop costs about as much as some looks, and what comes meanwhile waits: in the guest 5 % of a round trip. Of all groups together. */
 const LOOKS_PER_TURN = 8;
+
+const RESOLVED = Promise.resolve();
 
 const micros = (): number => performance.now() * 1000;
 
@@ -56,6 +58,7 @@ export class Hub {
     this.#dispatching = false;
     this.turn++;
   };
+  readonly #dispatchLater = (): void => process.nextTick(this.#dispatch);
   readonly #nextTurn = (): void => {
     this.#turning = false;
     this.turn++;
@@ -79,7 +82,8 @@ export class Hub {
     this.#news.push(listener);
     if (this.#scheduled || this.#gathering) return;
     this.#scheduled = true;
-    process.nextTick(this.#dispatch);
+    // In the same callback of the loop something may have been handed out already: ticks would come before its promises.
+    void RESOLVED.then(this.#dispatchLater);
   }
 
   /** Tells the listener in the next turn of the loop. */
@@ -104,8 +108,9 @@ export class Hub {
 
   /** It has been. */
   woken(): void {
-    this.#handOut();
+    // Before programs have their say: how long they take does not count.
     this.#window.woken(micros());
+    this.#handOut();
     if (this.#window.micros > 0) this.#poll();
   }
 
@@ -154,7 +159,7 @@ export class Hub {
     let handled = 0;
     this.#gathering = true;
     try {
-      for (let looks = 0; handled === 0 && looks < LOOKS_PER_TURN; looks++) {
+      for (let looks = LOOKS_PER_TURN; handled === 0 && looks > 0; looks -= Math.max(1, this.#drivers.size)) {
         for (const driver of this.#drivers) handled += driver.completions.look();
       }
     } finally {

@@ -120,7 +120,7 @@ export class SmcrChannel implements Channel {
     this.close();
   }
 
-  /** Tells of news once, at the end of this tick, or in the next turn when `later`. */
+  /** Tells of news once, when the driver is done, or in the next turn when `later`. */
   #tell(later: boolean): void {
     if (this.#told) return;
     this.#told = true;

@@ -4,7 +4,6 @@
 // polls (`awake`), whenever it looks. Work on one link
 // waits for the control verbs of that link, which take place on the provider's own thread; data goes on meanwhile.
 
-import { emptyCdc, CDC_TYPE, readCdc } from '../cdc/index.js';
 import {
   type Link,
   LinkGroup,
@@ -16,14 +15,14 @@ import {
   type Rmb,
   type SpareEnd,
 } from '../group/index.js';
-import { type AsyncEvent, COMPLETION, COMPLETION_FLAG, STATUS, type VerbsContext } from '../verbs-provider.js';
+import type { AsyncEvent, VerbsContext } from '../verbs-provider.js';
+import { Arrivals } from './arrivals.js';
 import type { Clock } from './clock.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
 import { activateEntry, connectEntry, createEntry, destroyEntry } from './link-maker.js';
 import { type LinkPath, LinkPaths } from './link-paths.js';
-import { receiveSlot } from './link-queue.js';
 import { type GroupEvents, Owner } from './owner.js';
 import type { SharedMemory } from './shared-memory.js';
 import { traceLinks, traceLlc } from './trace.js';
@@ -52,7 +51,7 @@ export class GroupDriver implements LinkGroupPort {
   readonly #longMessages: boolean;
   /** How its completion queues are looked at: the owner may poll them. */
   readonly completions = new Completions({
-    completion: (entry, completions, at) => this.#onCompletion(entry, completions, at),
+    completion: (entry, completions, at) => this.#arrivals.completed(entry, completions, at),
     broken: (link, error) => {
       if (error !== undefined) this.lastError = error;
       this.#fail(link);
@@ -62,15 +61,13 @@ export class GroupDriver implements LinkGroupPort {
     woken: () => this.#owner.woken(),
     waits: () => this.#waits(),
   });
-  readonly #askTime = (): number => this.now;
   readonly #entries = new Map<Link, LinkEntry>();
   readonly #memory = new GroupMemory();
   readonly #transmitter = new Transmitter(this.#memory);
+  readonly #arrivals: Arrivals;
   /** Why a verb failed, the last time one did. */
   lastError: Error | undefined;
   readonly #failed = new Set<Link>();
-  /** One per level: handling a message may need those of other links first. */
-  readonly #cdcs = [emptyCdc(), emptyCdc(), emptyCdc(), emptyCdc()];
   /** What is being made or taken down. */
   readonly #work = new Set<Promise<void>>();
   #cancelTick: () => void;
@@ -82,6 +79,10 @@ export class GroupDriver implements LinkGroupPort {
     this.#owner = new Owner(options.events);
     this.#longMessages = options.maxLinks > 1;
     this.group = new LinkGroup({ ...options, port: this });
+    this.#arrivals = new Arrivals(this.group, this.completions, this.#clock, {
+      sent: (entry, slot) => this.#sent(entry, slot),
+      failed: (link) => this.#fail(link),
+    });
     this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
 
@@ -323,27 +324,6 @@ export class GroupDriver implements LinkGroupPort {
     }
   }
 
-  #onCompletion(entry: LinkEntry, completions: Uint32Array, at: number): void {
-    const id = completions[at + COMPLETION.id] as number;
-    const slot = receiveSlot(id);
-    const success = completions[at + COMPLETION.status] === STATUS.success;
-    const flags = completions[at + COMPLETION.flags] as number;
-    // Of a message that was kept the receive is posted again.
-    const kept = success && (flags & COMPLETION_FLAG.kept) !== 0;
-    if (slot !== -1 && !kept) entry.queue.completedReceive(success);
-    if (!success) {
-      if (!entry.closing) this.#fail(entry.link);
-      return;
-    }
-    if (slot === -1) return this.#sent(entry, id);
-    const { queue, device, link } = entry;
-    const length = completions[at + COMPLETION.length] as number;
-    if ((flags & COMPLETION_FLAG.answered) !== 0) link.heard(this.now);
-    else if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length);
-    else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length);
-    if (!kept) queue.received(slot);
-  }
-
   #sent(entry: LinkEntry, slot: number): void {
     const member = entry.queue.sent(slot);
     if (entry.closing) return;
@@ -370,17 +350,6 @@ export class GroupDriver implements LinkGroupPort {
   #posted({ link, queue }: LinkEntry): void {
     if (queue.broken) this.#fail(link);
     if (this.#transmitter.waits.any || !queue.hasSlot) this.completions.wait();
-  }
-
-  #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
-    if (bytes[at] === CDC_TYPE) {
-      const cdc = (this.#cdcs[this.completions.depth] ??= emptyCdc());
-      if (readCdc(bytes, at, length, cdc)) this.group.receivedCdc(link, cdc, this.#askTime);
-    } else if (!closing) {
-      const message = new Uint8Array(bytes.subarray(at, at + length));
-      traceLlc('gets', this.group, link, message);
-      this.group.receivedLlc(link, message, this.now);
-    }
   }
 
   async #destroy(entry: LinkEntry, flush: boolean): Promise<void> {

@@ -30,6 +30,7 @@ export async function createEntry(link: Link, path: LinkPath, device: DeviceQueu
       const queue = new LinkQueue(pair, pd, slots, inline);
       // Before RTR: nothing can arrive that finds no receive.
       queue.postAllReceives();
+      if (queue.broken) throw new Error('receives cannot be posted');
       const entry = { link, queue, device, closing: false };
       device.entries.set(pair.number, entry);
       return entry;

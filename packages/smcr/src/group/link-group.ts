@@ -204,7 +204,11 @@ export class LinkGroup {
     const member = this.members.get(message.token);
     if (member === undefined) return this.#early.keep(message);
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any) this.#receivedInFailover(member, link, message, now());
-    else this.tell(member, member.connection.receive(message));
+    else {
+      // Of an end something may follow that has its time.
+      if (message.state !== 0) this.now = now();
+      this.tell(member, member.connection.receive(message));
+    }
   }
 
   /** After a failure messages of several links may come in any order. */
