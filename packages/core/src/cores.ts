@@ -3,8 +3,15 @@
 import { availableParallelism } from 'node:os';
 import { readFileSync } from 'node:fs';
 
-/** Processors this process may use: its affinity, and the CPU quota of its control group. */
+let known: number | undefined;
+
+/** Processors this process may use: its affinity, and the CPU quota of its control group, as they are when this is first asked. */
 export function usableCores(): number {
+  known ??= count();
+  return known;
+}
+
+function count(): number {
   let quota = Number.POSITIVE_INFINITY;
   try {
     const path = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';

@@ -7,7 +7,11 @@
     {
       'target_name': 'smcd',
       'sources': ['<!@(ls src/*.cc)'],
-      'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+      'defines': [
+        'NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED',
+        # In a worker that is being terminated every call into Node fails: that must not abort the process.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       # Warnings are errors in our sources only: headers of Node and node-addon-api are system headers. GCC and clang
       # ignore the -I that node-gyp adds for a directory that is also given by -isystem.
       'cflags': ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fvisibility=hidden'],

@@ -12,6 +12,7 @@ import {
   type Registration,
   type ResolvedOptions,
   type ServerOffer,
+  usableCores,
 } from '@smcjs/core/backend';
 import { isDecline, loadAddon } from './addon.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
@@ -22,8 +23,10 @@ class SmcdBackend implements Backend {
   readonly name = 'smcd';
 
   constructor() {
-    // Now, while modules are loaded, rather than in the first connect(). Names are left when they are needed.
+    // Now, while modules are loaded, rather than in the first connect(), of which the second is a twentieth. Names are left when they
+    // are needed.
     loadAddon();
+    usableCores();
   }
 
   probe(): Decline | undefined {
