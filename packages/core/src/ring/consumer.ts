@@ -26,6 +26,9 @@ export class RingConsumer {
 
   readonly #words: Int32Array;
   readonly #data: Uint8Array;
+  // Asking the view for these is a call each time.
+  readonly #buffer: ArrayBufferLike;
+  readonly #start: number;
   readonly #mask: number;
   readonly #mirrored: boolean;
   #cursor = 0; // private copy of the consumer cursor
@@ -35,6 +38,8 @@ export class RingConsumer {
     this.capacity = memory.capacity;
     this.#words = memory.words;
     this.#data = memory.data;
+    this.#buffer = memory.data.buffer;
+    this.#start = memory.data.byteOffset;
     this.#mask = memory.capacity - 1;
     this.#mirrored = memory.mirrored;
   }
@@ -77,7 +82,7 @@ export class RingConsumer {
     const at = this.#cursor & this.#mask;
     const length = this.#mirrored ? bytes : Math.min(bytes, this.capacity - at);
     // Not a Buffer: its decoders are what must not be called on this. Also three times as quick to make.
-    return new Uint8Array(this.#data.buffer, this.#data.byteOffset + at, length);
+    return new Uint8Array(this.#buffer, this.#start + at, length);
   }
 
   /** Gives `length` bytes back without announcing it; {@link publish} does. */
@@ -104,7 +109,7 @@ export class RingConsumer {
     const first = this.capacity - from;
     if (this.#mirrored || length <= first) {
       // Not subarray, which takes twice as long for a Buffer.
-      target.set(new Uint8Array(this.#data.buffer, this.#data.byteOffset + from, length), at);
+      target.set(new Uint8Array(this.#buffer, this.#start + from, length), at);
     } else {
       target.set(this.#data.subarray(from, this.capacity), at);
       target.set(this.#data.subarray(0, length - first), at + first);

@@ -18,6 +18,8 @@ export class RingProducer {
 
   readonly #words: Int32Array;
   readonly #data: Buffer;
+  readonly #buffer: ArrayBufferLike;
+  readonly #start: number;
   readonly #mask: number;
   readonly #mirrored: boolean;
   readonly #copyIn: RingMemory['copyIn'];
@@ -29,6 +31,8 @@ export class RingProducer {
     this.capacity = memory.capacity;
     this.#words = memory.words;
     this.#data = memory.data;
+    this.#buffer = memory.data.buffer;
+    this.#start = memory.data.byteOffset;
     this.#mask = memory.capacity - 1;
     this.#mirrored = memory.mirrored;
     this.#copyIn = memory.copyIn;
@@ -73,7 +77,7 @@ export class RingProducer {
     const at = this.#cursor & this.#mask;
     const end = this.#mirrored ? at + length : Math.min(at + length, this.capacity);
     this.#reserved = end - at;
-    return new Uint8Array(this.#data.buffer, this.#data.byteOffset + at, end - at);
+    return new Uint8Array(this.#buffer, this.#start + at, end - at);
   }
 
   /**

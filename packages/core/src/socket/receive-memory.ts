@@ -1,5 +1,8 @@
 // receive-memory.ts - private memory for received chunks: what the stream hands out is never the ring itself.
 
+// As a global it is an accessor.
+import { Buffer } from 'node:buffer';
+
 /** Up to here Node's own pool of 8 KiB serves; a kept chunk then keeps no more than that. */
 const POOLED_BYTES = 4096;
 /** Middle-sized chunks share a slab: half as many allocations as one each, which is what large streams are limited by. */
