@@ -1,7 +1,7 @@
 // verbs.test.ts - libibverbs through the addon, on a real (software) device: what can be done with it.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { COMPLETION_FLAG, COMPLETION_OPCODE, ibverbs, OPCODE, SEND_FLAG, STATUS } from '@smcjs/smcr/verbs';
+import { COMPLETION, COMPLETION_FLAG, COMPLETION_OPCODE, ibverbs, OPCODE, SEND_FLAG, SEND_WR, STATUS } from '@smcjs/smcr/verbs';
 import { describe, expect, it } from 'vitest';
 import { completions, connectPair, loopbackGid, makeEnd, openRxe, poll, receives, sends, toRts } from './connected.js';
 
@@ -83,6 +83,55 @@ describe('queue pairs', () => {
       }
     }
     await context.close();
+  });
+
+  it('take the same arrays again and again, and notice when one is gone', async () => {
+    const { context, left, right } = await connectPair();
+    right.pair.postReceive(receives(right.memory, 0, 64, 16), 16);
+    const requests = sends({ from: left.memory, length: 4 });
+    const [one, other] = [new Uint32Array(8 * COMPLETION.words), new Uint32Array(8 * COMPLETION.words)];
+    const send = async (id: number, into: Uint32Array): Promise<void> => {
+      requests[SEND_WR.id] = id;
+      expect(left.pair.postSend(requests, 1)).toBe(1);
+      while (left.queue.poll(into) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(into[COMPLETION.id]).toBe(id);
+    };
+    for (let id = 1; id <= 4; id++) await send(id, one);
+    for (let id = 5; id <= 8; id++) await send(id, id % 2 === 0 ? one : other);
+    await send(9, one);
+    await send(10, one);
+    expect(await completions(right.queue, 10)).toHaveLength(10);
+    // Detached: the memory is somebody else's, and stays as it is.
+    const moved = structuredClone(one, { transfer: [one.buffer as ArrayBuffer] });
+    const before = moved.slice();
+    left.pair.postSend(requests, 1);
+    await completions(right.queue, 1);
+    // By then it has completed here, too.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (let i = 0; i < 3; i++) expect(left.queue.poll(one)).toBe(0);
+    expect(moved).toEqual(before);
+    structuredClone(requests, { transfer: [requests.buffer as ArrayBuffer] });
+    for (let i = 0; i < 3; i++) expect(() => left.pair.postSend(requests, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    await completions(left.queue, 1);
+    for (let i = 0; i < 3; i++) expect(left.queue.poll(other)).toBe(0);
+    const again = sends({ from: left.memory, length: 4 });
+    for (let i = 0; i < 3; i++) expect(left.pair.postSend(again, 1)).toBe(1);
+    for (const count of [2, -1, 2 ** 31]) {
+      expect(() => left.pair.postSend(again, count)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    }
+    expect(left.pair.postSend(again, 0)).toBe(0);
+    await left.pair.toReset();
+    for (let i = 0; i < 3; i++) expect(() => left.pair.postSend(again, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    for (const wrong of [undefined, null, {}]) {
+      for (let i = 0; i < 2; i++) {
+        expect(() => left.pair.postSend(wrong as never, 1)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+        expect(() => left.queue.poll(wrong as never)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+      }
+    }
+    for (let i = 0; i < 3; i++) left.queue.poll(other);
+    await context.close();
+    expect(() => left.queue.poll(other)).toThrow(expect.objectContaining({ code: 'EBADF' }));
+    expect(() => left.pair.postSend(again, 1)).toThrow(expect.objectContaining({ code: 'EBADF' }));
   });
 
   it('carry immediate data and tell which completions have it', async () => {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "bound.h"
 #include "context.h"
 
 namespace smcr {
@@ -17,6 +18,7 @@ constexpr size_t kSendWords = 12;    // SEND_WR.words in verbs-provider.ts
 constexpr size_t kReceiveWords = 8;  // RECEIVE_WR.words
 constexpr size_t kBatch = 16;
 constexpr uint32_t kAllFlags = 15;
+constexpr const char* kPostSend = "ibv_post_send";
 
 uint64_t Join(uint32_t low, uint32_t high) { return static_cast<uint64_t>(high) << 32 | low; }
 
@@ -40,8 +42,9 @@ class PairObject final : public Napi::ObjectWrap<PairObject> {
                        {InstanceMethod<&PairObject::QpNumber>("number"), InstanceMethod<&PairObject::ToInit>("toInit"),
                         InstanceMethod<&PairObject::ToRtr>("toRtr"), InstanceMethod<&PairObject::ToRts>("toRts"),
                         InstanceMethod<&PairObject::ToState>("toState"), InstanceMethod<&PairObject::Query>("queryState"),
-                        InstanceMethod<&PairObject::PostSend>("postSend"), InstanceMethod<&PairObject::PostReceive>("postReceive"),
-                        InstanceMethod<&PairObject::Guard>("guard"), InstanceMethod<&PairObject::Destroy>("destroy")});
+                        InstanceMethod<&PairObject::PostSend>("postSend"), InstanceMethod<&PairObject::Sender>("sender"),
+                        InstanceMethod<&PairObject::PostReceive>("postReceive"), InstanceMethod<&PairObject::Guard>("guard"),
+                        InstanceMethod<&PairObject::Destroy>("destroy")});
   }
 
   explicit PairObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PairObject>(info), handle_(TakeHandle<Pair>(info)) {}
@@ -183,45 +186,63 @@ class PairObject final : public Napi::ObjectWrap<PairObject> {
     return static_cast<int>(taken);
   }
 
-  Napi::Value Answer(const Napi::CallbackInfo& info, const char* syscall, int rc) {
-    if (rc >= 0) return Napi::Number::New(info.Env(), rc);
-    SystemError(info.Env(), syscall, -rc).ThrowAsJavaScriptException();
-    return Napi::Value();
+  /// Records of one form, `stride` words each.
+  struct Requests {
+    uint32_t* words = nullptr;
+    size_t length = 0;
+
+    bool Are(Napi::Value value) { return Words(value, &words, &length); }
+  };
+
+  /// May `count` of these records be posted in state `least` or later? 0, or -errno.
+  int May(const Requests& requests, size_t count, size_t stride, int least) const {
+    if (handle_.dead()) return -EBADF;
+    if (handle_.thing->state.load(std::memory_order_acquire) < least) return -EINVAL;
+    return count <= requests.length / stride ? 0 : -EINVAL;
   }
 
-  /// The records a post is about: 0, or -errno.
-  int Records(const Napi::CallbackInfo& info, size_t stride, int least, uint32_t** words, size_t* count) {
-    size_t length = 0;
-    if (handle_.dead()) return -EBADF;
-    if (handle_.thing->state.load(std::memory_order_acquire) < least || !Words(info[0], words, &length)) return -EINVAL;
-    *count = Number(info, 1);
-    return *count <= length / stride ? 0 : -EINVAL;
+  int Send(const Requests& requests, size_t count) {
+    const int rc = May(requests, count, kSendWords, IBV_QPS_RTS);
+    if (rc != 0) return rc;
+    return Post<ibv_send_wr>(
+        requests.words, kSendWords, count,
+        [this](const uint32_t* from, ibv_send_wr* request, ibv_sge* part) { return Read(from, request, part); },
+        handle_.thing->raw->context->ops.post_send);
+  }
+
+  int Receive(const Requests& requests, size_t count) {
+    const int rc = May(requests, count, kReceiveWords, IBV_QPS_INIT);
+    if (rc != 0) return rc;
+    return Post<ibv_recv_wr>(
+        requests.words, kReceiveWords, count,
+        [](const uint32_t* from, ibv_recv_wr* request, ibv_sge* part) { return Read(from, request, part); },
+        handle_.thing->raw->context->ops.post_recv);
   }
 
   /// postSend(requests, count) -> taken. Allocates nothing.
   Napi::Value PostSend(const Napi::CallbackInfo& info) {
-    uint32_t* words = nullptr;
-    size_t count = 0;
-    int rc = Records(info, kSendWords, IBV_QPS_RTS, &words, &count);
-    if (rc == 0) {
-      rc = Post<ibv_send_wr>(
-          words, kSendWords, count, [this](const uint32_t* from, ibv_send_wr* request, ibv_sge* part) { return Read(from, request, part); },
-          handle_.thing->raw->context->ops.post_send);
-    }
-    return Answer(info, "ibv_post_send", rc);
+    Requests requests;
+    const int rc = handle_.dead() ? -EBADF : requests.Are(info[0]) ? Send(requests, Number(info, 1)) : -EINVAL;
+    return Napi::Value(info.Env(), CountOrThrow(info.Env(), kPostSend, rc));
+  }
+
+  /// sender(requests) -> a function of `count` that is postSend() for them, for as long as they are not detached.
+  Napi::Value Sender(const Napi::CallbackInfo& info) {
+    Requests requests;
+    if (!requests.Are(info[0])) return Napi::Value(info.Env(), CountOrThrow(info.Env(), kPostSend, -EINVAL));
+    constexpr auto call = [](napi_env env, Bound<PairObject, Requests>* bound, napi_value argument) {
+      uint32_t count = 0;
+      if (napi_get_value_uint32(env, argument, &count) != napi_ok) count = 0;
+      return CountOrThrow(env, kPostSend, bound->object->Send(bound->state, count));
+    };
+    return Bind<call>(info, "postSend", this, requests);
   }
 
   /// postReceive(requests, count) -> taken. Allocates nothing.
   Napi::Value PostReceive(const Napi::CallbackInfo& info) {
-    uint32_t* words = nullptr;
-    size_t count = 0;
-    int rc = Records(info, kReceiveWords, IBV_QPS_INIT, &words, &count);
-    if (rc == 0) {
-      rc = Post<ibv_recv_wr>(
-          words, kReceiveWords, count, [](const uint32_t* from, ibv_recv_wr* request, ibv_sge* part) { return Read(from, request, part); },
-          handle_.thing->raw->context->ops.post_recv);
-    }
-    return Answer(info, "ibv_post_recv", rc);
+    Requests requests;
+    const int rc = handle_.dead() ? -EBADF : requests.Are(info[0]) ? Receive(requests, Number(info, 1)) : -EINVAL;
+    return Napi::Value(info.Env(), CountOrThrow(info.Env(), "ibv_post_recv", rc));
   }
 
   /// guard(testLink, receive, slotBytes, slots, firstId, answer, answerAt) -> 0 or -errno. Once; see stall_guard.h.

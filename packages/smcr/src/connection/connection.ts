@@ -12,12 +12,13 @@
 //                                                    consumerCursor             stored by RingConsumer, read here: what to report
 //
 // So RingProducer and RingConsumer are used as they are; `Channel.notify()` becomes "transmit when pending". Where the send buffer
-// has the size of the peer's RMBE, a byte has the same offset in both.
+// has the size of the peer's RMBE, a byte has the same offset in both. Nobody but this thread has these headers: they are read and
+// written here like any other memory.
 //
 // Nothing here trusts the peer: each cursor of a message is checked once against what is possible, and a message that cannot be
 // is a violation, which aborts this connection only. receive, transmit and completed allocate nothing.
 
-import { CONN_STATE, type RingMemory, WORD, words } from '@smcjs/core/backend';
+import { CONN_STATE, type RingMemory, WORD } from '@smcjs/core/backend';
 import { CDC_FLAG, CDC_STATE, type CdcMessage, isBefore } from '../cdc/index.js';
 import { CloseStates } from './close-state.js';
 import { ReceiveHalf } from './receive-half.js';
@@ -105,7 +106,7 @@ export class SmcrConnection {
 
   /** The program waits for room in the send buffer. */
   get writerWaits(): boolean {
-    return words.load(this.#tx, WORD.writeBlocked) !== 0;
+    return this.#tx[WORD.writeBlocked] !== 0;
   }
 
   /** When {@link tick} has something to do. */
@@ -142,7 +143,7 @@ export class SmcrConnection {
 
     let news = this.#acknowledgedSince(before);
     if (arrived > 0) {
-      words.store(this.#rx, WORD.producerCursor, receiving.produced);
+      this.#rx[WORD.producerCursor] = receiving.produced;
       news |= NEWS.data;
       if ((message.flags & CDC_FLAG.urgentPresent) !== 0) {
         receiving.urgentAt = receiving.produced >>> 0;
@@ -151,7 +152,7 @@ export class SmcrConnection {
     }
     // What was asked for is due even if nothing was read meanwhile.
     if ((message.flags & CDC_FLAG.urgentPending) !== 0) this.#due = true;
-    words.store(this.#rx, WORD.writeBlocked, (message.flags & CDC_FLAG.writeBlocked) !== 0 ? 1 : 0);
+    this.#rx[WORD.writeBlocked] = (message.flags & CDC_FLAG.writeBlocked) !== 0 ? 1 : 0;
     return news | this.#peerState(message.state);
   }
 
@@ -161,8 +162,7 @@ export class SmcrConnection {
     if (this.#validate || this.#due) return true;
     if (this.closing.state === 'closed') return false;
     if (this.#closeEvent() !== undefined) return true;
-    const consumed = words.load(this.#rx, WORD.consumerCursor);
-    return (!this.#muted() && this.send.wants(this.#prepared())) || this.receiving.wants(consumed);
+    return (!this.#muted() && this.send.wants(this.#prepared())) || this.receiving.wants(this.#consumed());
   }
 
   /** What goes out next; {@link pending} was true. It counts as posted: exactly one of completed, lost, failover follows. */
@@ -184,7 +184,7 @@ export class SmcrConnection {
     for (let event = this.#closeEvent(); event !== undefined; event = this.#closeEvent()) this.closing.step(event);
     this.#due = false;
     // pairs with RingConsumer.publish: the bytes before this cursor have been read and may be written again
-    this.receiving.report(words.load(this.#rx, WORD.consumerCursor));
+    this.receiving.report(this.#consumed());
     message.sequence = this.send.nextSequence();
     message.producerWrap = this.send.cursor.wrap;
     message.producerOffset = this.send.cursor.offset;
@@ -246,12 +246,16 @@ export class SmcrConnection {
 
   #acknowledgedSince(before: number): number {
     if (this.send.acknowledged === before) return 0;
-    words.store(this.#tx, WORD.consumerCursor, this.send.acknowledged);
+    this.#tx[WORD.consumerCursor] = this.send.acknowledged;
     return NEWS.room;
   }
 
   #prepared(): number {
-    return words.load(this.#tx, WORD.producerCursor);
+    return this.#tx[WORD.producerCursor] as number;
+  }
+
+  #consumed(): number {
+    return this.#rx[WORD.consumerCursor] as number;
   }
 
   /** No more bytes: the peer reads nothing any more, or we said that we abort. */
@@ -261,7 +265,7 @@ export class SmcrConnection {
   }
 
   #wanted(): number {
-    return words.load(this.#tx, WORD.connState);
+    return this.#tx[WORD.connState] as number;
   }
 
   /** The next step this side's state word asks for. An end waits until every byte is sent, an abort does not. */
@@ -287,7 +291,7 @@ export class SmcrConnection {
     // Bytes first, then the state: the reader looks the other way round.
     const { received } = closing;
     const abnormal = (received & CDC_STATE.abnormal) !== 0 ? CONN_STATE.closed | CONN_STATE.abnormal : 0;
-    words.store(this.#rx, WORD.connState, received | abnormal);
+    this.#rx[WORD.connState] = received | abnormal;
     return NEWS.state;
   }
 
@@ -299,7 +303,7 @@ export class SmcrConnection {
   }
 
   #reset(): number {
-    words.store(this.#rx, WORD.connState, CONN_STATE.closed | CONN_STATE.abnormal);
+    this.#rx[WORD.connState] = CONN_STATE.closed | CONN_STATE.abnormal;
     return NEWS.state;
   }
 }

@@ -12,9 +12,17 @@ export interface Binding {
   readonly remote: Base;
 }
 
+interface Known {
+  readonly member: Member;
+  readonly link: Link;
+  readonly binding: Binding;
+}
+
 export class Bindings {
   readonly #memory: GroupMemory;
-  readonly #known = new Map<Member, { readonly link: Link; readonly binding: Binding }>();
+  readonly #known = new Map<Member, Known>();
+  /** Messages come in rows. */
+  #last: Known | undefined;
 
   constructor(memory: GroupMemory) {
     this.#memory = memory;
@@ -22,18 +30,21 @@ export class Bindings {
 
   /** Undefined when one of the two is not known on this link. */
   of(member: Member, { link, queue }: LinkEntry): Binding | undefined {
-    const known = this.#known.get(member);
-    if (known?.link === link) return known.binding;
+    if (this.#last?.member === member && this.#last.link === link) return this.#last.binding;
+    this.#last = this.#known.get(member);
+    if (this.#last?.link === link) return this.#last.binding;
     const local = this.#memory.bufferOf(member, queue.pd);
     const remote = member.peer.rtoken.get(link);
     if (local === undefined || remote === undefined) return undefined;
     const element = remote.address + BigInt((member.peer.index - 1) * member.peer.size);
     const binding = { local: baseOf(local.address, local.lkey), remote: baseOf(element, remote.rkey) };
-    this.#known.set(member, { link, binding });
+    this.#last = { member, link, binding };
+    this.#known.set(member, this.#last);
     return binding;
   }
 
   delete(member: Member): void {
+    this.#last = undefined;
     this.#known.delete(member);
   }
 }

@@ -18,7 +18,7 @@ export class CompletionWaits {
     const { send, closing, writerWaits } = member.connection;
     const waits = send.underway > 0 && (closing.state !== 'active' || send.unacknowledged >= FULL || writerWaits);
     if (waits) this.#waiting.add(member);
-    else this.#waiting.delete(member);
+    else if (this.#waiting.size > 0) this.#waiting.delete(member);
     return waits;
   }
 

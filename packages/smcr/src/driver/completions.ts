@@ -54,6 +54,11 @@ export class Completions {
     return made;
   }
 
+  /** Queues that {@link look} looks at. */
+  get queues(): number {
+    return this.#open.length;
+  }
+
   /** The owner polls by {@link look}, and the channels are silent, until {@link sleep}. */
   stayAwake(): void {
     this.#awake = true;
@@ -119,7 +124,9 @@ export class Completions {
 
   /** Posts receives for those that completed, and tells of queues that are of no use any more. */
   #tidy(device: DeviceQueue): void {
-    for (const { link, queue, closing } of device.entries.values()) {
+    const { entries } = device;
+    for (let i = 0; i < entries.length; i++) {
+      const { link, queue, closing } = entries[i] as LinkEntry;
       if (closing) continue;
       queue.postReceives();
       if (queue.broken || device.broken) this.#handler.broken(link, device.error);

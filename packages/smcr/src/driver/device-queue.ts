@@ -23,8 +23,8 @@ const BATCH = 32;
 export class DeviceQueue {
   readonly pd: ProtectionDomain;
   readonly queue: CompletionQueue;
-  /** By queue pair number. */
-  readonly entries = new Map<number, LinkEntry>();
+  /** Few: as many as there are links on this device. */
+  readonly entries: LinkEntry[] = [];
   /** Messages that a stall guard kept, of the completions handed out now. */
   readonly kept = Buffer.alloc(2 * LLC_MAX_LENGTH);
   /** Polling or arming failed: whoever owns the device has closed it, or it is gone. Nothing completes any more. */
@@ -94,11 +94,22 @@ export class DeviceQueue {
         if (this.#count === 0) return handled;
       }
       const at = this.#next++ * COMPLETION.words;
-      const entry = this.entries.get(this.#completions[at + COMPLETION.qpNumber] as number);
+      const entry = this.#entry(this.#completions[at + COMPLETION.qpNumber] as number);
       // Of kept ones there may be more than had room.
       if (((this.#completions[at + COMPLETION.flags] as number) & COMPLETION_FLAG.kept) !== 0) this.#keptAny = true;
       if (entry !== undefined) handle(entry, this.#completions, at);
     }
+  }
+
+  remove(entry: LinkEntry): void {
+    const at = this.entries.indexOf(entry);
+    if (at !== -1) this.entries.splice(at, 1);
+  }
+
+  #entry(number: number): LinkEntry | undefined {
+    const { entries } = this;
+    for (let i = 0; i < entries.length; i++) if (entries[i]?.queue.pair.number === number) return entries[i];
+    return undefined;
   }
 
   #take(): number {

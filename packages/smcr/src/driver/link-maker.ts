@@ -32,7 +32,7 @@ export async function createEntry(link: Link, path: LinkPath, device: DeviceQueu
       queue.postAllReceives();
       if (queue.broken) throw new Error('receives cannot be posted');
       const entry = { link, queue, device, closing: false };
-      device.entries.set(pair.number, entry);
+      device.entries.push(entry);
       return entry;
     } catch (error) {
       await pair.destroy();
@@ -78,8 +78,12 @@ export async function activateEntry({ link, queue }: LinkEntry, version: LlcVers
 }
 
 /** After `toError` and a last poll. */
-export async function destroyEntry({ queue, device }: LinkEntry): Promise<void> {
-  await queue.pair.destroy();
-  device.entries.delete(queue.pair.number);
+export async function destroyEntry(entry: LinkEntry): Promise<void> {
+  const { queue, device } = entry;
+  try {
+    await queue.pair.destroy();
+  } finally {
+    device.remove(entry);
+  }
   await queue.slots.release();
 }

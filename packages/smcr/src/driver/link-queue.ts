@@ -161,6 +161,7 @@ export class LinkQueue {
   }
 
   #sendBacklog(): void {
+    if (this.#backlog.length === 0) return;
     for (let message = this.#backlog[0]; message !== undefined; message = this.#backlog[0]) {
       const long = message.length > SHORT_MESSAGE;
       if (long ? this.#longUsed : this.#used === SEND_SLOTS) return;

@@ -15,6 +15,8 @@ export interface NativeQueuePair {
   toState(error: boolean): Promise<void>;
   queryState(): Promise<number>;
   postSend(requests: Uint32Array, count: number): number;
+  /** {@link postSend} of these requests, which must be neither detached nor resized, for a third of its price. */
+  sender(requests: Uint32Array): (count: number) => number;
   postReceive(requests: Uint32Array, count: number): number;
   /** 0 or -errno. */
   guard(
@@ -33,6 +35,8 @@ export interface NativeQueuePair {
 export interface NativeCompletionQueue {
   entries(): number;
   poll(completions: Uint32Array, kept?: Uint8Array): number;
+  /** {@link poll} of these arrays, which must be neither detached nor resized, for a third of its price. */
+  poller(completions: Uint32Array, kept?: Uint8Array): () => number;
   arm(solicitedOnly: boolean): void;
   destroy(): Promise<void>;
 }

@@ -19,3 +19,10 @@ export const BITS8 = 0xff;
 export const BITS16 = 0xffff;
 export const BITS24 = 0xff_ffff;
 export const BITS32 = 0xffff_ffff;
+
+const length = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length')?.get as (this: unknown) => number;
+
+/** Elements of a typed array as V8 has it, whatever its own properties say; 0 when it is detached. */
+export function lengthOf(array: Uint8Array | Uint32Array): number {
+  return length.call(array);
+}

@@ -3,18 +3,23 @@
 import { getSystemErrorName } from 'node:util';
 import type { InitAttributes, QueuePair, QueuePairState, RtrAttributes, RtsAttributes, StallGuardOptions } from '../verbs-provider.js';
 import type { NativeQueuePair } from './addon.js';
-import { BITS16, BITS24, BITS32, BITS8, check, verbsError } from './checks.js';
+import { BITS16, BITS24, BITS32, BITS8, check, lengthOf, verbsError } from './checks.js';
 import { nativeMemory } from './memory.js';
 
 /** `enum ibv_qp_state`. */
 const STATES: readonly QueuePairState[] = ['reset', 'init', 'rtr', 'rts', 'sqd', 'sqe', 'error'];
 const MODIFY = 'ibv_modify_qp';
 
-/** Posting allocates nothing. Stays usable until `destroy`, or `close` of its context, is called. */
+/** Posting with the same array allocates nothing. Stays usable until `destroy`, or `close` of its context, is called. */
 export class IbvQueuePair implements QueuePair {
   readonly number: number;
   readonly #native: NativeQueuePair;
   #destroyed: Promise<void> | undefined;
+  /** Of the post before. */
+  #requests: Uint32Array | undefined;
+  #length = 0;
+  /** For these, when they have come twice in a row. */
+  #bound: ((count: number) => number) | undefined;
 
   constructor(native: NativeQueuePair) {
     this.#native = native;
@@ -58,8 +63,18 @@ export class IbvQueuePair implements QueuePair {
     return STATES[await this.#native.queryState()] ?? 'error';
   }
 
+  /** Who posts message after message has their requests in the same array. */
   postSend(requests: Uint32Array, count: number): number {
-    return this.#native.postSend(requests, count);
+    const again = requests === this.#requests;
+    // The length changes when an array is detached, and its memory is somebody else's then.
+    if (again && this.#bound !== undefined && lengthOf(requests) === this.#length) return this.#bound(count);
+    this.#requests = this.#bound = undefined;
+    // Looks whether they are what they should be.
+    const taken = this.#native.postSend(requests, count);
+    if (again) this.#bound = this.#native.sender(requests);
+    this.#requests = requests;
+    this.#length = lengthOf(requests);
+    return taken;
   }
 
   postReceive(requests: Uint32Array, count: number): number {
@@ -78,6 +93,7 @@ export class IbvQueuePair implements QueuePair {
   }
 
   destroy(): Promise<void> {
+    this.#requests = this.#bound = undefined;
     this.#destroyed ??= this.#native.destroy();
     return this.#destroyed;
   }
