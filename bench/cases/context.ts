@@ -23,11 +23,17 @@ export interface Context {
 /** The chosen lane of that name, if it was chosen. */
 export const chosen = (context: Context, key: string): Lane | undefined => context.lanes.find((lane) => laneKey(lane) === key);
 
-/** Runs rounds until there are enough or the case's time is up; at least one. */
-export async function inRounds(context: Context, name: string, rounds: number, once: (round: number) => Promise<void>): Promise<void> {
+/** Runs rounds until there are enough or the case's time is up; `least` in any case. */
+export async function inRounds(
+  context: Context,
+  name: string,
+  rounds: number,
+  once: (round: number) => Promise<void>,
+  least = 1,
+): Promise<void> {
   const limit = Date.now() + context.plan.caseLimitMs;
   for (let round = 0; round < rounds; round++) {
-    if (round > 0 && Date.now() > limit) {
+    if (round >= least && Date.now() > limit) {
       context.progress(`${name}: stopped after ${round} of ${rounds} rounds, its time is up`);
       return;
     }
