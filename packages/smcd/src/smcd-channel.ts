@@ -37,6 +37,8 @@ export class SmcdChannel implements Channel {
   #closed = false;
   #lost = false;
   #asked = false;
+  /** The memory may be gone. */
+  #retired = false;
   #turn = -1;
   #mark = 0;
   readonly #deliverAgain = () => {
@@ -120,7 +122,7 @@ export class SmcdChannel implements Channel {
   lose(broken: boolean): void {
     this.#lost = true;
     this.#asked = false;
-    if (this.#closed) this.#owner.retire(this);
+    if (this.#closed) this.#retireIfDone();
     else this.sink?.onPeerLost(broken);
   }
 
@@ -134,6 +136,9 @@ export class SmcdChannel implements Channel {
 
   /** The peer may write our ring until it has said that it is closed; only then can another connection have it. */
   #retireIfDone(): void {
-    if (this.#lost || (this.rx.state() & CONN_STATE.closed) !== 0) this.#owner.retire(this);
+    // What was asked for with again() may come when the link group has ended and its memory is unmapped.
+    if (this.#retired || !(this.#lost || (this.rx.state() & CONN_STATE.closed) !== 0)) return;
+    this.#retired = true;
+    this.#owner.retire(this);
   }
 }
