@@ -29,23 +29,30 @@ function distrust(path: string, found: Stats | undefined, uid: number, shared: b
   return `${path} has owner ${found.uid} and mode ${(found.mode & 0o7777).toString(8)}; it must be yours with mode 700`;
 }
 
+/** Mostly it is there: making it first would cost an exception in most processes. */
+function lookOrMake(path: string, make: boolean): Stats | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined || !make) return found;
+  try {
+    mkdirSync(path, { mode: 0o700, recursive: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
 /** The first directory that can be believed, or why there is none. */
 export function findRuntimeDir(): { path: string } | { refused: string } {
   const uid = process.getuid?.() ?? -1;
   const refused: string[] = [];
   for (const { path, make, shared } of candidates(uid)) {
     try {
-      if (make) mkdirSync(path, { mode: 0o700, recursive: false });
+      const reason = distrust(path, lookOrMake(path, make), uid, shared);
+      if (reason === undefined) return { path };
+      refused.push(reason);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EEXIST') {
-        refused.push(`${path}: ${code ?? error}`);
-        continue;
-      }
+      refused.push(`${path}: ${(error as NodeJS.ErrnoException).code ?? error}`);
     }
-    const reason = distrust(path, lstatSync(path, { throwIfNoEntry: false }), uid, shared);
-    if (reason === undefined) return { path };
-    refused.push(reason);
   }
   return { refused: refused.join('; ') };
 }

@@ -5,6 +5,7 @@ import { getSystemErrorName } from 'node:util';
 import { type ClcProposal, type Decline, decline, proposalOf, REASONS } from '@smcjs/core/backend';
 import { type Addon, ECONNREFUSED, isDecline, loadAddon, type NativeControl } from './addon.js';
 import { Hub } from './hub.js';
+import { kernelLacks } from './kernel.js';
 import { LinkGroup, type LinkGroupEvents } from './link-group.js';
 import type { ControlMessage } from './messages.js';
 import { Registry } from './registry.js';
@@ -61,7 +62,7 @@ export class SmcdEnvironment {
     if ('refused' in found) return decline('smcd', 'local', 'runtime-dir', found.refused);
     const directory = addon.openDirectory(found.path);
     if (directory < 0) return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${getSystemErrorName(directory)}`);
-    const lacking = checkKernel(addon);
+    const lacking = kernelLacks(addon);
     if (lacking !== undefined) {
       addon.closeDescriptor(directory);
       return lacking;
@@ -69,13 +70,14 @@ export class SmcdEnvironment {
     // Receivers allocate and drop gigabytes per second: 1.4 times the bytes of a stream of 64 KiB chunks.
     addon.keepFreedMemory();
     const registry = new Registry(addon, directory, found.path);
-    registry.sweep();
     const instance = randomBytes(16);
     const entered = registry.enter(instance.toString('hex'));
     if (typeof entered === 'number') {
       addon.closeDescriptor(directory);
       return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${getSystemErrorName(entered)}`);
     }
+    // As long as the directory has names: while a connect() waits for its peer there is time for it.
+    setImmediate(() => registry.sweep());
     return new SmcdEnvironment(addon, registry, instance, entered.listener);
   }
 
@@ -165,31 +167,6 @@ function expireWhenIdle(group: LinkGroup): void {
     } else timer ??= setTimeout(() => group.end(), IDLE_LINK_GROUP_MS).unref();
   };
   group.onUse(group.used);
-}
-
-/** Tries what is needed of the kernel: sealed memory that can be mapped twice. */
-function checkKernel(addon: Addon): Decline | undefined {
-  const fail = (what: string, result: number) => decline('smcd', 'local', 'old-kernel', `${what}: ${getSystemErrorName(result)}`);
-  const bytes = 65536;
-  const fd = addon.createSegment(bytes);
-  if (fd < 0) return fail('sealed memfd', fd);
-  try {
-    const segment = addon.mapSegment(fd, bytes);
-    if (typeof segment === 'number') return fail('shared mapping as an external ArrayBuffer', segment);
-    const mirror = addon.mirror(segment, 0, bytes);
-    if (typeof mirror === 'number') {
-      addon.unmap(segment);
-      return fail('second mapping of shared memory', mirror);
-    }
-    const [once, twice] = [new Uint8Array(segment), new Uint8Array(mirror)];
-    once[1] = 1;
-    const works = twice[1] === 1 && twice[bytes + 1] === 1;
-    addon.unmap(mirror);
-    addon.unmap(segment);
-    return works ? undefined : decline('smcd', 'local', 'old-kernel', 'memory mapped twice does not show the same bytes');
-  } finally {
-    addon.closeDescriptor(fd);
-  }
 }
 
 let current: SmcdEnvironment | Decline | undefined;

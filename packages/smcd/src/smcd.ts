@@ -15,6 +15,7 @@ import {
   usableCores,
 } from '@smcjs/core/backend';
 import { isDecline, loadAddon } from './addon.js';
+import { kernelLacks } from './kernel.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
 import { smcdEnvironment } from './smcd-environment.js';
 import { makeOffer } from './smcd-server.js';
@@ -23,9 +24,10 @@ class SmcdBackend implements Backend {
   readonly name = 'smcd';
 
   constructor() {
-    // Now, while modules are loaded, rather than in the first connect(), of which the second is a twentieth. Names are left when they
+    // Now, while modules are loaded, rather than in the first connect(), of which each is a few hundredths. Names are left when they
     // are needed.
-    loadAddon();
+    const addon = loadAddon();
+    if (!isDecline(addon)) kernelLacks(addon);
     usableCores();
   }
 

@@ -79,6 +79,13 @@ describe('SMC_RUNTIME_DIR', () => {
     expect(chosen(path)).toEqual(refused(path, 'not a directory'));
   });
 
+  it('is refused when there can be nothing of that name', () => {
+    const path = join(base, 'file', 'inside');
+    writeFileSync(join(base, 'file'), '');
+    expect(chosen(path)).toEqual(refused(path, 'ENOTDIR'));
+    expect(chosen(join(base, 'x'.repeat(300)))).toEqual(refused('ENAMETOOLONG'));
+  });
+
   it('is refused when it cannot be made', () => {
     const path = join(base, 'missing', 'deep');
     expect(chosen(path)).toEqual(refused(path, 'ENOENT'));
