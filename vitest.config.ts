@@ -30,6 +30,8 @@ const patient = { setupFiles: ['test/support/runtime-dir.ts'], env: { SMC_DISCOV
 
 /** They compute, or wait for their minute to be over: two files at a time. */
 const ENDURANCE = ['fuzz', 'model', 'soak'].map((name) => `test/${name}/**/*.test.ts`);
+/** The same suite over everything, which also holds when several Nodes run it at a time. */
+const COMPLIANCE = ['test/compliance/!(versions).test.ts'];
 const NOT_OURS = ['**/dist/**', '**/node_modules/**', 'test/guest/**'];
 
 const projects = [
@@ -47,7 +49,7 @@ const projects = [
     test: {
       name: 'test',
       include: ['test/**/*.test.ts'],
-      exclude: [...NOT_OURS, ...ENDURANCE],
+      exclude: [...NOT_OURS, ...COMPLIANCE, ...ENDURANCE],
       ...patient,
       // Several real processes each: one file at a time.
       fileParallelism: false,
@@ -57,12 +59,22 @@ const projects = [
   },
   {
     test: {
+      name: 'compliance',
+      include: COMPLIANCE,
+      ...patient,
+      maxWorkers: 2,
+      ...watchdogs,
+      sequence: { groupOrder: 2 },
+    },
+  },
+  {
+    test: {
       name: 'endurance',
       include: ENDURANCE,
       ...patient,
       maxWorkers: 2,
       ...watchdogs,
-      sequence: { groupOrder: 2 },
+      sequence: { groupOrder: 3 },
     },
   },
 ];

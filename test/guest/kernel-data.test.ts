@@ -1,6 +1,7 @@
 // kernel-data.test.ts - bytes between our sockets and the kernel's SMC, in both roles, by the kernel's own account.
 
 import { beforeAll, describe, expect, it } from 'vitest';
+import { MEBIBYTES } from './lengths.js';
 import { closeBoth, pair, prepare, ROLES, UEID } from './smc-pair.js';
 
 const KiB = 1 << 10;
@@ -11,14 +12,14 @@ beforeAll(prepare);
 describe.each(ROLES)('with the kernel, we as %s,', (role) => {
   const theirs = role === 'client' ? 'server' : 'client';
 
-  it('64 MiB go both ways at once, around the rings, and the kernel counts them', async () => {
+  it(`${MEBIBYTES} MiB go both ways at once, around the rings, and the kernel counts them`, async () => {
     const { stream, agent, name } = await pair(role);
     const before = await agent.facts();
     expect(before.sockets.filter(({ state }) => state === 'active').map(({ mode }) => mode)).toEqual(['smcr']);
     expect(before.groups.filter(({ connections }) => connections > 0)).toMatchObject([
       { role: theirs, connections: 1, ueid: UEID, links: [{ device: 'rxe0' }] },
     ]);
-    const bytes = 64 * MiB;
+    const bytes = MEBIBYTES * MiB;
     await Promise.all([stream.exchange(bytes, 1, 2), agent.do('exchange', { name, bytes, seed: 2, theirs: 1 }).then(same)]);
     const { stats, fallbacks } = await agent.facts();
     expect(stats.smcr[`${theirs}V2`]).toBeGreaterThan(0);

@@ -2,6 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { CONNECTS } from './lengths.js';
 import { resourcesOf } from './rdma.js';
 import { closeBoth, Meeting, type Pair, prepare, ROLES, type Way } from './smc-pair.js';
 
@@ -39,27 +40,30 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     await expect.poll(async () => (await meeting.agent.facts()).groups.filter(({ connections }) => connections > 0)).toEqual([]);
     meeting.close();
   });
+});
 
-  it('1,000 connections in a row leave nothing behind', async () => {
-    const meeting = await Meeting.open(role, way);
-    const again = async (count: number): Promise<void> => {
-      for (let i = 0; i < count; i++) {
-        const one = await meeting.connect();
-        await Promise.all([one.stream.exchange(100, 1, 2), one.agent.do('exchange', { name: one.name, bytes: 100, seed: 2, theirs: 1 })]);
-        await closeBoth(one);
-      }
-    };
-    const { fallbacks } = await meeting.agent.facts();
-    await again(100);
-    const before = now();
-    const { rss } = process.memoryUsage();
-    await again(900);
-    // TCP connections are closed when their 'close' has come.
-    // And a send buffer more or less is kept for the next connection.
-    await expect.poll(() => ({ ...now(), mr: 0 })).toEqual({ ...before, mr: 0 });
-    expect(now().mr).toBeLessThanOrEqual(before.mr + 4);
-    expect(process.memoryUsage().rss - rss).toBeLessThan(50 * 1024 * KiB);
-    expect((await meeting.agent.facts()).fallbacks).toEqual(fallbacks);
-    meeting.close();
-  });
+it(`${CONNECTS} connections in a row with the kernel, in both roles at once, leave nothing behind`, async () => {
+  const meetings = await Promise.all(ROLES.map((role) => Meeting.open(role, way)));
+  const once = async (meeting: Meeting): Promise<void> => {
+    const one = await meeting.connect();
+    const { stream, agent, name } = one;
+    await Promise.all([stream.exchange(100, 1, 2), agent.do('exchange', { name, bytes: 100, seed: 2, theirs: 1 })]);
+    await closeBoth(one);
+  };
+  const again = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) await Promise.all(meetings.map(once));
+  };
+  const fallbacks = () => Promise.all(meetings.map(async ({ agent }) => (await agent.facts()).fallbacks));
+  const declined = await fallbacks();
+  await again(CONNECTS / 10);
+  const before = now();
+  const { rss } = process.memoryUsage();
+  await again((CONNECTS * 9) / 10);
+  // TCP connections are closed when their 'close' has come.
+  // And a send buffer more or less is kept for the next connection of each link group.
+  await expect.poll(() => ({ ...now(), mr: 0 })).toEqual({ ...before, mr: 0 });
+  expect(now().mr).toBeLessThanOrEqual(before.mr + 4 * meetings.length);
+  expect(process.memoryUsage().rss - rss).toBeLessThan(50 * 1024 * KiB);
+  expect(await fallbacks()).toEqual(declined);
+  for (const meeting of meetings) meeting.close();
 });

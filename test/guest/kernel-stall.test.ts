@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { guardCounters } from '@smcjs/smcr/verbs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeBoth, Meeting, pair, prepare, ROLES } from './smc-pair.js';
+import { closeBoth, Meeting, type Pair, pair, prepare, ROLES } from './smc-pair.js';
 
 const testLinkTime = (seconds: number) => execFileSync('sysctl', ['-qw', `net.smc.smcr_testlink_time=${seconds}`]);
 
@@ -24,46 +24,55 @@ const STALLS: Readonly<Record<string, (seconds: number) => void>> = {
   },
 };
 
-describe.each(ROLES)('with the kernel, we as %s,', (role) => {
-  it.each(Object.entries(STALLS))('an idle connection outlives 10 s of %s', async (_, stall) => {
-    const { stream, agent, name } = await pair(role);
+/** Of the same loop: one connection as client and one as server. */
+const pairs = (): Promise<Pair[]> => Promise.all(ROLES.map((role) => pair(role)));
+
+const exchange = ({ stream, agent, name }: Pair, bytes: number) =>
+  Promise.all([
+    stream.exchange(bytes, 1, 2),
+    agent.do('exchange', { name, bytes, seed: 2, theirs: 1 }).then((line) => expect(line).toMatchObject({ same: true })),
+  ]);
+
+describe('with the kernel, we as client and as server at once,', () => {
+  it.each(Object.entries(STALLS))('idle connections outlive 10 s of %s', async (_, stall) => {
+    const both = await pairs();
     const before = guardCounters();
     stall(10);
     const after = guardCounters();
     expect(after.stalls).toBeGreaterThan(before.stalls);
-    expect(after.answered - before.answered).toBeGreaterThanOrEqual(2);
-    const bytes = 1 << 20;
-    await Promise.all([stream.exchange(bytes, 1, 2), agent.do('exchange', { name, bytes, seed: 2, theirs: 1 })]);
-    await closeBoth({ stream, agent, name });
+    expect(after.answered - before.answered).toBeGreaterThanOrEqual(2 * both.length);
+    await Promise.all(both.map((one) => exchange(one, 1 << 20)));
+    await Promise.all(both.map(closeBoth));
   });
 
-  it('connections in the middle of transfers, and an idle one, outlive 40 s, and every byte comes', { timeout: 400_000 }, async () => {
-    const meeting = await Meeting.open(role);
-    const [busy, other, idle] = [await meeting.connect(), await meeting.connect(), await meeting.connect()];
-    meeting.close();
-    const bytes = 4 << 20;
-    const transfers = [busy, other].flatMap(({ stream, agent, name }) => [
-      stream.exchange(bytes, 1, 2),
-      agent.do('exchange', { name, bytes, seed: 2, theirs: 1 }),
-    ]);
-    await busy.stream.until(() => busy.stream.bytesRead > 1 << 18);
+  it('connections in the middle of transfers, and idle ones, outlive 40 s, and every byte comes', { timeout: 400_000 }, async () => {
+    const meetings = await Promise.all(ROLES.map((role) => Meeting.open(role)));
+    const busy: Pair[] = [];
+    const idle: Pair[] = [];
+    for (const meeting of meetings) {
+      busy.push(await meeting.connect(), await meeting.connect());
+      idle.push(await meeting.connect());
+      meeting.close();
+    }
+    const transfers = busy.map((one) => exchange(one, 4 << 20));
+    for (const { stream } of busy) await stream.until(() => stream.bytesRead > 1 << 18);
     const before = guardCounters();
     STALLS.execSync?.(40);
-    expect(guardCounters().answered - before.answered).toBeGreaterThanOrEqual(5);
+    expect(guardCounters().answered - before.answered).toBeGreaterThanOrEqual(5 * meetings.length);
     await Promise.all(transfers);
-    await Promise.all([idle.stream.exchange(1000, 3, 4), idle.agent.do('exchange', { name: idle.name, bytes: 1000, seed: 4, theirs: 3 })]);
-    for (const one of [busy, other, idle]) await closeBoth(one);
+    await Promise.all(idle.map((one) => exchange(one, 1000)));
+    await Promise.all([...busy, ...idle].map(closeBoth));
   });
 
   it('the kernel sends many small messages meanwhile: they come in order', async () => {
-    const { stream, agent, name } = await pair(role);
+    const both = await pairs();
     const bytes = 400 * 50;
     const before = guardCounters();
-    const sent = agent.do('trickle', { name, bytes, seed: 7 });
+    const sent = both.map(({ agent, name }) => agent.do('trickle', { name, bytes, seed: 7 }));
     STALLS.execSync?.(10);
     // Of more messages than there are receives.
-    expect(guardCounters().kept - before.kept).toBeGreaterThan(96);
-    await Promise.all([stream.receive(bytes, 7), sent]);
-    await closeBoth({ stream, agent, name });
+    expect(guardCounters().kept - before.kept).toBeGreaterThan(2 * 96);
+    await Promise.all([...both.map(({ stream }) => stream.receive(bytes, 7)), ...sent]);
+    await Promise.all(both.map(closeBoth));
   });
 });
