@@ -24,7 +24,7 @@ const STALLS: Readonly<Record<string, (seconds: number) => void>> = {
   },
 };
 
-/** Of the same loop: one connection as client and one as server. */
+/** Of the same loop: one connection as client and one as server. The counters are the process's: of both together. */
 const pairs = (): Promise<Pair[]> => Promise.all(ROLES.map((role) => pair(role)));
 
 const exchange = ({ stream, agent, name }: Pair, bytes: number) =>

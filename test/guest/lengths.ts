@@ -1,9 +1,11 @@
 // lengths.ts - how much of what takes long in an emulated machine: all of it with SMC_TEST_LONG=1 (npm run test:guest, npm run test:long),
 // a part that suits every change in npm test.
 
-const LONG = process.env.SMC_TEST_LONG === '1';
+import { LONG } from '../memory-order/children.js';
 
 /** Connections in a row. */
 export const CONNECTS = LONG ? 1000 : 200;
 /** Of a large transfer. */
 export const MEBIBYTES = LONG ? 64 : 16;
+/** Of each of many connections, several times its ring. */
+export const KIBIBYTES_OF_MANY = LONG ? 1024 : 256;
