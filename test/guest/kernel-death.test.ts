@@ -3,9 +3,11 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Socket } from '@smcjs/core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { KernelAgent } from './kernel-agent.js';
@@ -30,6 +32,11 @@ afterAll(() => {
   run('sysctl', '-qw', 'net.smc.smcr_testlink_time=30');
   removeNetworks();
 });
+
+const innerOf = (socket: Socket): net.Socket => {
+  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'smc.state') as symbol;
+  return (socket as unknown as Record<symbol, { inner: net.Socket }>)[state]?.inner as net.Socket;
+};
 
 const connections = async (agent: KernelAgent) => (await agent.facts()).groups.filter((group) => group.connections > 0);
 
@@ -63,11 +70,15 @@ describe.each(ROLES)('with the kernel, we as %s, over a single link,', (role) =>
     expect(stream.error).toBe(undefined);
   });
 
-  it('a NAT that forgets the idle TCP connection harms nothing', async () => {
+  it('a NAT that forgets the idle TCP connection harms nothing, nor does its end', async () => {
     const { stream, agent, name } = await pair(role, way);
     // TCP is on lo, RDMA is not.
     run('tc', 'qdisc', 'add', 'dev', 'lo', 'root', 'netem', 'loss', '100%');
     onTestFinished(() => run('tc', 'qdisc', 'del', 'dev', 'lo', 'root'));
+    await Promise.all([stream.exchange(MiB, 1, 2), agent.do('exchange', { name, bytes: MiB, seed: 2, theirs: 1 })]);
+    // Whether it has the connection the kernel cannot say, but that it is there.
+    innerOf(stream.socket).destroy();
+    await sleep(3000);
     await Promise.all([stream.exchange(MiB, 1, 2), agent.do('exchange', { name, bytes: MiB, seed: 2, theirs: 1 })]);
     await closeBoth({ stream, agent, name });
     expect(stream.error).toBe(undefined);

@@ -4,7 +4,8 @@ import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it } from 'vitest';
 import { CDC_FLAG, emptyCdc } from '../src/cdc/index.js';
 import { NEWS } from '../src/connection/index.js';
-import type { Link } from '../src/group/index.js';
+import { ASK_AGAIN, type Link, MOST_QUESTIONS } from '../src/group/index.js';
+import { encodeLlc } from '../src/llc/index.js';
 import { payload } from '../../../test/support/random.js';
 import { Transfer, World } from './simulated/peers.js';
 
@@ -242,6 +243,72 @@ describe('an idle link', () => {
     world.client.group.links[0]?.suspect();
     await world.time.pass(1000);
     expect(world.fabric.requests).toBe(before + 2);
+  });
+});
+
+describe('a connection whose TCP connection ended without a close', () => {
+  type Ends = NonNullable<Awaited<ReturnType<World['firstContact']>>>;
+
+  it('goes on if the peer has it', async () => {
+    const world = new World({ seed: 1 });
+    const [first, other] = (await world.firstContact()) as Ends;
+    for (const { peer, member } of [first, other]) peer.driver.suspect(member);
+    await world.time.pass(1000);
+    expect(world.peers.map(({ group }) => group.doubts.deadline)).toEqual([Infinity, Infinity]);
+    expect([first.reset, other.reset]).toEqual([false, false]);
+    const transfer = new Transfer(first, other, 1, 100 * K);
+    transfer.pump();
+    await world.time.until(() => transfer.done, 10_000, 'the transfer');
+  });
+
+  it('is reset if the peer does not have it, and no other one', async () => {
+    const world = new World({ seed: 1 });
+    const [first] = (await world.firstContact()) as Ends;
+    await world.connect(16384, async (second) => {
+      for (const { member } of [first, second]) world.client.driver.suspect(member);
+      // Its Confirm may still come: for so long nothing is said.
+      await world.time.pass(2 * ASK_AGAIN);
+      expect([first.reset, second.reset]).toEqual([false, false]);
+      // The server gives up.
+      world.server.group.forget(second.member.connection.peerToken);
+      await world.time.pass(ASK_AGAIN + 1000);
+      expect([first.reset, second.reset]).toEqual([false, true]);
+      expect(world.client.group.state).toBe('active');
+      second.setState(CONN_STATE.closed);
+      await world.time.until(() => world.client.removed === 1, 10_000, 'its removal');
+    });
+  });
+
+  it('is asked for over the link that is left', async () => {
+    const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
+    await world.firstContact();
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    await world.connect(16384, async (end) => {
+      world.server.group.forget(end.member.connection.peerToken);
+      world.client.driver.suspect(end.member);
+      world.client.group.linkFailed(end.member.link, world.time.now());
+      await world.time.pass(ASK_AGAIN + 1000);
+      expect(end.reset).toBe(true);
+      expect(world.client.group.state).toBe('active');
+    });
+  });
+
+  it('goes on with a peer that cannot say, and is asked for some times only', async () => {
+    const world = new World({ seed: 1 });
+    const [end, other] = (await world.firstContact()) as Ends;
+    let questions = 0;
+    const { server } = world;
+    // As the kernel does, or the stall guard of a loop that stands still.
+    server.group.send = (link, message) => {
+      if (message.type === 'test-link' && message.userData[0] !== 0) questions++;
+      const asked = message.type === 'test-link' ? { ...message, userData: message.userData.with(8, 0) } : message;
+      server.driver.send(link, encodeLlc(asked));
+    };
+    world.client.driver.suspect(end.member);
+    await world.time.pass((MOST_QUESTIONS + 3) * ASK_AGAIN);
+    expect(questions).toBe(MOST_QUESTIONS);
+    expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
+    expect([end.reset, other.reset]).toEqual([false, false]);
   });
 });
 

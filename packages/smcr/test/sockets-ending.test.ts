@@ -3,10 +3,10 @@
 
 import { once } from 'node:events';
 import type net from 'node:net';
-import type { Socket } from '@smcjs/core';
+import { connect, type Socket } from '@smcjs/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { payload } from '../../../test/support/random.js';
-import { collect, listen, LocalRdma, pair, until } from './simulated/sockets.js';
+import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/sockets.js';
 
 const rdma = new LocalRdma();
 
@@ -122,6 +122,25 @@ describe('the loss of the TCP connection', () => {
     expect(answer.toString()).toBe('still here');
     client.end();
     expect((await collect(client)).length).toBe(0);
+  });
+});
+
+describe('a server that fails behind its Accept', () => {
+  it('says so over the link: its client hears of it at once, and the link group goes on', async () => {
+    const at = await listen();
+    const [first, accepted] = await pair({}, at);
+    accepted.pipe(accepted);
+    // The client's own, and none for the server.
+    rdma.context.sendBuffersLeft = 1;
+    const client = connect({ ...INLINE, port: at.port, host: '127.0.0.1' });
+    const died = errorOf(client);
+    await once(client, 'connect');
+    expect(client.transport).toBe('smcr');
+    client.resume();
+    expect((await died).code).toBe('ECONNRESET');
+    rdma.context.sendBuffersLeft = Number.POSITIVE_INFINITY;
+    first.end('goes on');
+    expect((await collect(first)).toString()).toBe('goes on');
   });
 });
 

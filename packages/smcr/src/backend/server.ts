@@ -1,7 +1,7 @@
 // server.ts - the server's half of agreeing on SMC-R: what a Proposal is answered with, and what is made ready at the Confirm.
 //
-// On a further contact the Accept is this side's last message (RFC 7609 appendix C): what fails behind it resets the connection. On a
-// first contact that is the end of CONFIRM LINK.
+// On a further contact the Accept is this side's last message (RFC 7609 appendix C): what fails behind it resets the connection, which the
+// client, to whom TCP's end is only a suspicion, is told over the link. On a first contact CONFIRM LINK is the end.
 
 import { hostname } from 'node:os';
 import {
@@ -43,6 +43,8 @@ export class SmcrServer implements ClcServer {
   #named: Named | undefined;
   #founded: PeerGroup | undefined;
   #channel: SmcrChannel | undefined;
+  /** Further contact, the Confirm was right: tells the client, over the link, that there is no connection. */
+  #refuse: (() => void) | undefined;
   /** The client has declined: it does not write into what the Accept named. */
   #declined = false;
   #released = false;
@@ -111,11 +113,12 @@ export class SmcrServer implements ClcServer {
     const mismatch = confirmMismatch(confirm, accept) ?? (firstContact ? undefined : strange(confirm, link));
     if (mismatch !== undefined) return this.#late(mismatch);
     const theirs = elementEndOf(confirm);
+    if (!firstContact) this.#refuse = () => group.group.refuse(link, theirs.token);
     const buffer = await group.sendBuffer(theirs.size);
     if (this.#released || group.group.state === 'ended') return this.#unsent(group, buffer, DIAGNOSIS.internal);
     const channel = group.join(link, element, token, theirs, buffer);
     if (channel === undefined) return this.#unsent(group, buffer, DIAGNOSIS.rtoken);
-    this.#named = undefined;
+    this.#named = this.#refuse = undefined;
     this.#channel = channel;
     group.group.welcome(channel.member, group.driver.now);
     if (!firstContact) return channel;
@@ -131,6 +134,7 @@ export class SmcrServer implements ClcServer {
 
   /** A failure behind the Accept. */
   #late(diagnosis: number, cause?: Error): ClcRefusal {
+    this.#refuse?.();
     const further = this.#named?.firstContact === false;
     return further ? reset(declineOf(diagnosis, cause)) : declined(diagnosis, cause);
   }

@@ -104,6 +104,11 @@ export class SmcrConnection {
     return this.finished && this.closing.receivedAnyClose;
   }
 
+  /** The peer has said that it is done with the connection, or it is lost: it need not have it any more. */
+  get peerIsDone(): boolean {
+    return this.closing.state === 'closed' || this.closing.receivedAnyClose;
+  }
+
   /** The program waits for room in the send buffer. */
   get writerWaits(): boolean {
     return this.#tx[WORD.writeBlocked] !== 0;
@@ -222,6 +227,11 @@ export class SmcrConnection {
     // A peer that has closed in order has said all it had to say, and it is here.
     const { received } = this.closing;
     return (received & CDC_STATE.closed) !== 0 && (received & CDC_STATE.abnormal) === 0 ? NEWS.state : this.#reset();
+  }
+
+  /** The link lives, and the peer says that it does not have this connection. Returns {@link NEWS} bits. */
+  unknown(): number {
+    return this.peerIsDone ? 0 : this.#abort(0);
   }
 
   /** The byte last put into the tx ring is urgent. Call it before that byte is transmitted. */

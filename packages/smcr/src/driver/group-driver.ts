@@ -136,9 +136,9 @@ export class GroupDriver implements LinkGroupPort {
     }
   }
 
-  /** The TCP connection beside it ended without a close: is the peer still there? TEST LINK tells, within seconds. */
-  suspect({ link }: Member): void {
-    link.suspect();
+  /** The TCP connection beside it ended without a close: see {@link LinkGroup.suspect}. */
+  suspect(member: Member): void {
+    this.group.suspect(member, this.now);
   }
 
   /** Resolved when every link is down and everything is released. The group has ended. However often it is called. */

@@ -6,6 +6,7 @@ import { deleteRequested } from './delete-link.js';
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
 import { rkeyConfirmed, rkeyDeleted } from './rkey-flows.js';
+import { tested } from './test-link.js';
 
 export function dispatch(group: LinkGroup, link: Link, message: LlcMessage | UnknownLlc): void {
   if (message.type === 'unknown') {
@@ -14,11 +15,7 @@ export function dispatch(group: LinkGroup, link: Link, message: LlcMessage | Unk
     return;
   }
   if (message.version !== group.version) return group.end(DELETE_REASON.protocolViolation);
-  if (message.type === 'test-link') {
-    if (message.response) link.answered(group.now);
-    else group.send(link, { ...message, response: true });
-    return;
-  }
+  if (message.type === 'test-link') return tested(group, link, message);
   // Requests and answers alike: an exchange that waits for this type on this link takes it.
   if (group.expects(message.type, link) && isAwaited(group, message)) return group.resume(message);
   if (message.response) return;

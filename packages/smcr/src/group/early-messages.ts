@@ -15,9 +15,14 @@ export class EarlyMessages {
     this.#expected.set(token, undefined);
   }
 
+  /** The token was told, and its connection is not there yet. */
+  expects(token: number): boolean {
+    return this.#expected.has(token);
+  }
+
   /** Keeps a copy of a message that nobody can take yet; others are ignored. */
   keep(message: CdcMessage): void {
-    if (!this.#expected.has(message.token)) return;
+    if (!this.expects(message.token)) return;
     const known = this.#expected.get(message.token);
     if (known === undefined || !isBefore(message.sequence, known.sequence)) this.#expected.set(message.token, { ...message });
   }

@@ -1,6 +1,7 @@
 // index.ts - link groups: links, RMBs, LLC exchanges, failover.
 
 export { apart, throwApart } from './apart.js';
+export { ASK_AGAIN, MOST_QUESTIONS } from './doubts.js';
 export { FIRST_CONTACT_FAILURE } from './first-contact.js';
 export { GroupRegistry, makePeerId } from './group-registry.js';
 export { Link, type LinkEnd, TEST_LINK_TIME } from './link.js';

@@ -4,10 +4,11 @@
 // The parts: first-contact.ts, add-link.ts, delete-link.ts, rkey-flows.ts do one exchange each; failover.ts moves connections. They
 // share the state here. One exchange at a time waits for an answer (`expect`); llc-flows.ts says whose turn it is.
 
-import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
+import { CDC_FLAG, CDC_LENGTH, CDC_STATE, type CdcMessage, emptyCdc, writeCdc } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, LLC_LENGTH, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
+import { Doubts } from './doubts.js';
 import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
@@ -19,6 +20,7 @@ import { LlcFlows } from './llc-flows.js';
 import type { LinkGroupPort, Member } from './port.js';
 import type { Element, Rkey, Rmb } from './rmbs.js';
 import { type Rtoken, Rtokens } from './rtokens.js';
+import { testLinks } from './test-link.js';
 
 export interface LinkGroupOptions {
   readonly role: 'client' | 'server';
@@ -58,6 +60,7 @@ export class LinkGroup {
   readonly maxLinks: number;
   readonly port: LinkGroupPort;
   readonly flows = new LlcFlows();
+  readonly doubts = new Doubts();
   readonly elements = new ElementSupply(this);
   readonly rtokens = new Rtokens();
   readonly links: Link[] = [];
@@ -137,6 +140,11 @@ export class LinkGroup {
     this.#early.expect(token);
   }
 
+  /** Is its Confirm still expected? */
+  isAnnounced(token: number): boolean {
+    return this.#early.expects(token);
+  }
+
   /** The connection of an announced token comes to nothing. */
   forget(token: number): void {
     this.#early.take(token);
@@ -162,6 +170,26 @@ export class LinkGroup {
     link.connections++;
     this.#idleSince = undefined;
     return member;
+  }
+
+  /**
+   * The TCP connection beside it ended without a close. Is the peer still there, and has it this connection? TEST LINK tells, within
+   * seconds.
+   */
+  suspect(member: Member, now: number): void {
+    this.doubts.raise(member, now);
+    member.link.suspect();
+  }
+
+  /**
+   * A connection that the peer takes for made comes to nothing here: it is told as if this side had aborted. For a further contact, whose
+   * last word over TCP was the Accept; `peerToken` is the peer's, from its Confirm.
+   */
+  refuse(link: Link, peerToken: number): void {
+    if (!link.sendable) return;
+    const bytes = new Uint8Array(CDC_LENGTH);
+    writeCdc(bytes, 0, { ...emptyCdc(), sequence: 1, token: peerToken, state: CDC_STATE.abnormal });
+    this.port.send(link, bytes);
   }
 
   /** `rkeys`: those that all RMBs have on this link. */
@@ -248,12 +276,7 @@ export class LinkGroup {
     const { role } = this;
     this.flows.tick(now);
     if (this.#expectation !== undefined && now >= this.#expectation.deadline) this.resume(undefined);
-    for (const link of [...this.links]) {
-      const wanted = link.tick(now);
-      if (wanted === 'test') {
-        this.send(link, { type: 'test-link', version: this.version, response: false, userData: new Uint8Array(16) });
-      } else if (wanted === 'dead') linkDown(this, link);
-    }
+    testLinks(this);
     for (const member of [...this.members.values()]) {
       this.#releaseHeld(member);
       this.tell(member, member.connection.tick(now));
@@ -267,7 +290,8 @@ export class LinkGroup {
 
   get deadline(): number {
     if (this.state === 'ended') return Number.POSITIVE_INFINITY;
-    let least = Math.min(this.#restorer.deadline, this.flows.deadline, this.#expectation?.deadline ?? Number.POSITIVE_INFINITY);
+    let least = Math.min(this.#restorer.deadline, this.flows.deadline, this.doubts.deadline);
+    least = Math.min(least, this.#expectation?.deadline ?? Number.POSITIVE_INFINITY);
     for (const link of this.links) least = Math.min(least, link.deadline);
     for (const { connection } of this.members.values()) least = Math.min(least, connection.deadline);
     if (this.#idleSince !== undefined) least = Math.min(least, this.#idleSince + IDLE_TIME[this.role]);
@@ -384,6 +408,7 @@ export class LinkGroup {
     this.#early.take(connection.token);
     link.connections--;
     this.#held.delete(connection);
+    this.doubts.settle(member);
     this.port.removed(member);
     this.elements.free(element, connection.clean);
     if (this.members.size === 0) this.#idleSince = this.now;

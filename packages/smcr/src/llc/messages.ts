@@ -137,7 +137,7 @@ export interface ConfirmRkeyContinue extends Base {
   readonly retry: boolean;
 }
 
-/** Is the link alive? The answer repeats the data. */
+/** Is the link alive? The answer repeats the data, unless it is a question: see peer-question.ts. */
 export interface TestLink extends Base {
   readonly type: 'test-link';
   /** 16 bytes. */

@@ -48,6 +48,8 @@ export class SimulatedContext implements VerbsContext {
   deafInError = false;
   /** No queue pair is made. */
   refusesPairs = false;
+  /** So many send buffers are still to be had; then there is no memory. */
+  sendBuffersLeft = Number.POSITIVE_INFINITY;
   /** Milliseconds from an execution to its completion, at most. */
   completionDelay = 0;
   readonly #gid: Uint8Array;
@@ -112,6 +114,7 @@ class SimulatedDomain implements ProtectionDomain {
 
   async allocateMemory(length: number, { remoteWrite }: { remoteWrite: boolean }): Promise<MemoryRegion> {
     await this.#context.control();
+    if (!remoteWrite && this.#context.sendBuffersLeft-- <= 0) throw systemError('ENOMEM', 'ibv_reg_mr');
     return this.#context.memory.allocate(this, length, remoteWrite);
   }
 

@@ -1,0 +1,72 @@
+// doubts.ts - connections whose TCP connection ended without a close. That the link answers TEST LINK says that the peer is there, not
+// that it still has the connection: its server may have failed behind its Accept, or never have got the Confirm. So the TEST LINK
+// that settles the one also asks for the other, see llc/peer-question.ts.
+//
+// A peer that cannot say (Linux, or one of ours whose loop stands still, where the stall guard answers) is asked again, some times. Nothing
+// here gives a connection up but the peer's word that it has none.
+
+import { encodePeerQuestion, KNOWN, type PeerQuestion } from '../llc/index.js';
+import type { Link } from './link.js';
+import type { Member } from './port.js';
+
+/** Between two questions about one connection, milliseconds. */
+export const ASK_AGAIN = 30_000;
+/** Who has not said anything by then will not. */
+export const MOST_QUESTIONS = 10;
+
+interface Doubt {
+  /** When to ask. */
+  at: number;
+  questions: number;
+}
+
+export class Doubts {
+  readonly #doubts = new Map<Member, Doubt>();
+
+  /** When {@link tick} has something to do. */
+  get deadline(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const { at } of this.#doubts.values()) least = Math.min(least, at);
+    return least;
+  }
+
+  raise(member: Member, now: number): void {
+    this.#doubts.set(member, { at: now, questions: 0 });
+  }
+
+  /** The connection is over, or the peer has it. */
+  settle(member: Member): void {
+    this.#doubts.delete(member);
+  }
+
+  /** Time goes by: links over which something is to be asked are tested. */
+  tick(now: number): void {
+    for (const [member, { at, questions }] of this.#doubts) {
+      if (now < at) continue;
+      if (questions === MOST_QUESTIONS || member.connection.peerIsDone) this.settle(member);
+      else member.link.suspect();
+    }
+  }
+
+  /** What a TEST LINK over this link carries. */
+  question(link: Link, now: number): Uint8Array {
+    for (const [member, doubt] of this.#doubts) {
+      if (member.link !== link || now < doubt.at) continue;
+      doubt.at = now + ASK_AGAIN;
+      doubt.questions++;
+      return encodePeerQuestion({ known: KNOWN.question, token: member.connection.peerToken });
+    }
+    return new Uint8Array(16);
+  }
+
+  /** What the peer says. Returns a connection that it does not have. */
+  answered({ known, token }: PeerQuestion): Member | undefined {
+    if (known !== KNOWN.there && known !== KNOWN.gone) return undefined;
+    for (const member of this.#doubts.keys()) {
+      if (member.connection.peerToken !== token) continue;
+      this.settle(member);
+      return known === KNOWN.gone ? member : undefined;
+    }
+    return undefined;
+  }
+}
