@@ -1,12 +1,26 @@
 // events.ts - waiting for things to happen. Nothing here has an upper bound of its own: the test's time-out is the watchdog.
 
 import type { EventEmitter } from 'node:events';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** The arguments of the next `name` event. Unlike `once` of node:events it does not reject on 'error'. */
+/**
+ * The arguments of the next `name` event. Unlike `once` of node:events it does not reject on 'error'. What a stream does once and has
+ * done counts: which of two ends closes first is nobody's promise.
+ */
 export function event(emitter: EventEmitter, name: string): Promise<unknown[]> {
-  return new Promise((resolve) => emitter.once(name, (...args: unknown[]) => resolve(args)));
+  const past = happened(emitter as Partial<Stream>, name);
+  return past !== undefined ? Promise.resolve(past) : new Promise((resolve) => emitter.once(name, (...args: unknown[]) => resolve(args)));
+}
+
+/** `closed` is true before 'close' is emitted. */
+type Stream = Duplex & { readonly _readableState: { readonly closeEmitted: boolean } };
+
+/** Arguments of an event that cannot come a second time. */
+function happened(stream: Partial<Stream>, name: string): unknown[] | undefined {
+  if (name === 'end' && stream.readableEnded === true) return [];
+  if (name === 'finish' && stream.writableFinished === true) return [];
+  return name === 'close' && stream._readableState?.closeEmitted === true ? [stream.errored !== null] : undefined;
 }
 
 /** The error a socket emits; an 'error' that is waited for does not fail the test. */
