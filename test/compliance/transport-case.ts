@@ -3,7 +3,7 @@
 import type net from 'node:net';
 import type { SmcOptions, TransportName } from '@smcjs/core';
 import { expect, onTestFinished } from 'vitest';
-import { event } from '../support/events.js';
+import { event, watched } from '../support/events.js';
 
 type Options<T> = T & SmcOptions;
 
@@ -72,7 +72,7 @@ export async function listening(t: TransportCase, options: Options<net.ServerOpt
 
 /** A client of this case on its way to `port`, destroyed when the test ends. */
 export function dial(t: TransportCase, port: number, options: OpenOptions['client'] = {}): net.Socket {
-  const client = t.client.api.connect({ port, host: '127.0.0.1', ...t.client.options, ...options });
+  const client = watched(t.client.api.connect({ port, host: '127.0.0.1', ...t.client.options, ...options }));
   onTestFinished(() => void client.destroy());
   return client;
 }
@@ -81,7 +81,7 @@ export function dial(t: TransportCase, port: number, options: OpenOptions['clien
 export async function accept(server: net.Server): Promise<net.Socket> {
   const [accepted] = (await event(server, 'connection')) as [net.Socket];
   onTestFinished(() => void accepted.destroy());
-  return accepted;
+  return watched(accepted);
 }
 
 /** Two connected sockets, on the transport the case is about. */

@@ -6,6 +6,7 @@ import net, { type AddressInfo } from 'node:net';
 import { connect, createServer, probe, type Socket, type SmcOptions } from '@smcjs/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { acceptedOf, everythingOf as collect } from '../support/accepted.js';
+import { ConfirmEater } from '../support/confirm-eater.js';
 import { payload } from '../support/random.js';
 import { packetsSent, resourcesOf } from './rdma.js';
 
@@ -112,6 +113,24 @@ describe('a connection over rxe0', () => {
       accepted[abort]();
       expect((await error).code).toBe('ECONNRESET');
     }
+  });
+
+  it('whose Confirm was lost is reset at the client, and no other one', async () => {
+    const at = await listen();
+    const eater = await ConfirmEater.before(at.port);
+    const [first, accepted] = await pair({}, at);
+    accepted.pipe(accepted);
+    eater.eats = true;
+    const client = connect({ ...SMCR, port: eater.port, host: '127.0.0.1' } as never);
+    const error = errorOf(client);
+    await once(client, 'connect');
+    expect(client.transport).toBe('smcr');
+    client.resume();
+    // TEST LINK is answered by the stall guard, which knows of no connections; what the loop knows follows.
+    expect((await error).code).toBe('ECONNRESET');
+    expect(eater.eaten).toBe(1);
+    first.end('goes on');
+    expect((await collect(first)).toString()).toBe('goes on');
   });
 
   it('is read and written in place', async () => {

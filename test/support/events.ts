@@ -6,21 +6,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * The arguments of the next `name` event. Unlike `once` of node:events it does not reject on 'error'. What a stream does once and has
- * done counts: which of two ends closes first is nobody's promise.
+ * done counts: which of two ends closes first is nobody's promise. ('close' of those that {@link watched} knows.)
  */
 export function event(emitter: EventEmitter, name: string): Promise<unknown[]> {
-  const past = happened(emitter as Partial<Stream>, name);
+  const past = happened(emitter, name);
   return past !== undefined ? Promise.resolve(past) : new Promise((resolve) => emitter.once(name, (...args: unknown[]) => resolve(args)));
 }
 
-/** `closed` is true before 'close' is emitted. */
-type Stream = Duplex & { readonly _readableState: { readonly closeEmitted: boolean } };
+/** Arguments of 'close'. Streams say that they are closed before they emit it. */
+const closes = new WeakMap<EventEmitter, unknown[]>();
 
-/** Arguments of an event that cannot come a second time. */
-function happened(stream: Partial<Stream>, name: string): unknown[] | undefined {
-  if (name === 'end' && stream.readableEnded === true) return [];
-  if (name === 'finish' && stream.writableFinished === true) return [];
-  return name === 'close' && stream._readableState?.closeEmitted === true ? [stream.errored !== null] : undefined;
+/** Remembers that this socket has closed, until it connects again. */
+export function watched<T extends EventEmitter>(socket: T): T {
+  socket.on('close', (...args: unknown[]) => closes.set(socket, args));
+  socket.on('connect', () => closes.delete(socket));
+  return socket;
+}
+
+function happened(emitter: EventEmitter, name: string): unknown[] | undefined {
+  const { readableEnded, writableFinished } = emitter as Partial<Duplex>;
+  if ((name === 'end' && readableEnded === true) || (name === 'finish' && writableFinished === true)) return [];
+  return name === 'close' ? closes.get(emitter) : undefined;
 }
 
 /** The error a socket emits; an 'error' that is waited for does not fail the test. */

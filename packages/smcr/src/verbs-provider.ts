@@ -227,7 +227,8 @@ export interface QueuePair {
  * back (RNR). It uses the queue pair in that time and at no other; it sleeps on the completion channel. What it kept is told by
  * `onEvent`.
  *
- * From then on TEST LINK requests come with {@link COMPLETION_FLAG}.answered, stall or not. The caller has all receives of the queue
+ * From then on TEST LINK requests come with {@link COMPLETION_FLAG}.answered, stall or not: they have been sent back as they are, and
+ * their bytes are where those of any message are. The caller has all receives of the queue
  * pair posted from `receive`, with ids from `firstReceive` on, and one send more than it uses itself (`maxSend`).
  */
 export interface StallGuardOptions {

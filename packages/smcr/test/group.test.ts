@@ -279,6 +279,35 @@ describe('a connection whose TCP connection ended without a close', () => {
     });
   });
 
+  it('is reset also if a stall guard has sent the question back before the loop could answer it', async () => {
+    const world = new World({ seed: 1 });
+    const [first] = (await world.firstContact()) as Ends;
+    const { server } = world;
+    const receive = server.group.receivedLlc.bind(server.group);
+    server.group.receivedLlc = (link, bytes, now) => {
+      const request = bytes[0] === 0x27 && bytes[3] === 0;
+      if (request) server.driver.send(link, bytes.with(3, 0x80));
+      receive(link, bytes, now, request);
+    };
+    await world.connect(16384, async (second) => {
+      server.group.forget(second.member.connection.peerToken);
+      for (const { member } of [first, second]) world.client.driver.suspect(member);
+      await world.time.pass(1000);
+      expect([first.reset, second.reset]).toEqual([false, true]);
+      expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
+    });
+  });
+
+  it('is asked for one after the other, when there are many, as soon as there is an answer', async () => {
+    const world = new World({ seed: 1 });
+    const ends = [(await world.firstContact()) as Ends];
+    for (let i = 0; i < 99; i++) ends.push(await world.connect());
+    for (const [{ member }] of ends) world.client.driver.suspect(member);
+    await world.time.pass(1000);
+    expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
+    expect(ends.filter(([end]) => end.reset)).toEqual([]);
+  });
+
   it('is asked for over the link that is left', async () => {
     const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
     await world.firstContact();

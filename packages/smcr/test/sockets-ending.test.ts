@@ -5,7 +5,10 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import { connect, type Socket } from '@smcjs/core';
 import { afterEach, describe, expect, it } from 'vitest';
+import { ConfirmEater } from '../../../test/support/confirm-eater.js';
 import { payload } from '../../../test/support/random.js';
+import { OPCODE, SEND_WR } from '../src/verbs-provider.js';
+import type { SimulatedPair } from './simulated/queue-pair.js';
 import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/sockets.js';
 
 const rdma = new LocalRdma();
@@ -125,11 +128,30 @@ describe('the loss of the TCP connection', () => {
   });
 });
 
-describe('a server that fails behind its Accept', () => {
-  it('says so over the link: its client hears of it at once, and the link group goes on', async () => {
+describe('a connection that the server does not have', () => {
+  /** First bytes of what is sent from now on: CDC, or the type of an LLC message. */
+  const typesSent = (): number[] => {
+    const types: number[] = [];
+    for (const one of rdma.context.pairs as Set<SimulatedPair>) {
+      const { postSend } = one;
+      one.postSend = (requests, count) => {
+        for (let i = 0; i < count; i++) {
+          const words = requests.subarray(i * SEND_WR.words, (i + 1) * SEND_WR.words);
+          if (words[SEND_WR.opcode] === OPCODE.send) types.push(one.sourceOf(words)?.[0] as number);
+        }
+        return postSend.call(one, requests, count);
+      };
+    }
+    return types;
+  };
+  const CDC = 0xfe;
+  const TEST_LINK = 0x27;
+
+  it('for it failed behind its Accept: it says so over the link, and the link group goes on', async () => {
     const at = await listen();
     const [first, accepted] = await pair({}, at);
     accepted.pipe(accepted);
+    const types = typesSent();
     // The client's own, and none for the server.
     rdma.context.sendBuffersLeft = 1;
     const client = connect({ ...INLINE, port: at.port, host: '127.0.0.1' });
@@ -139,6 +161,27 @@ describe('a server that fails behind its Accept', () => {
     client.resume();
     expect((await died).code).toBe('ECONNRESET');
     rdma.context.sendBuffersLeft = Number.POSITIVE_INFINITY;
+    expect(types).toContain(CDC);
+    expect(types).not.toContain(TEST_LINK);
+    first.end('goes on');
+    expect((await collect(first)).toString()).toBe('goes on');
+  });
+
+  it('for its Confirm was lost: asked, it says so, and the link group goes on', async () => {
+    const at = await listen();
+    const eater = await ConfirmEater.before(at.port);
+    const [first, accepted] = await pair({}, at);
+    accepted.pipe(accepted);
+    const types = typesSent();
+    eater.eats = true;
+    const client = connect({ ...INLINE, port: eater.port, host: '127.0.0.1' });
+    const died = errorOf(client);
+    await once(client, 'connect');
+    expect(client.transport).toBe('smcr');
+    client.resume();
+    expect((await died).code).toBe('ECONNRESET');
+    expect(eater.eaten).toBe(1);
+    expect(types).toContain(TEST_LINK);
     first.end('goes on');
     expect((await collect(first)).toString()).toBe('goes on');
   });

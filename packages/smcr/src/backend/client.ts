@@ -109,9 +109,11 @@ export class SmcrClient implements ClcClient {
         gids: ways.map(({ gid }) => gid.gid),
       };
       const confirm = smcrAnswer('confirm', parts);
-      this.#channel = this.#released ? undefined : group.join(link, element, token, theirs, buffer);
+      // To a link that died meanwhile nobody would bring it back.
+      const usable = !this.#released && link.state !== 'down';
+      this.#channel = usable ? group.join(link, element, token, theirs, buffer) : undefined;
       if (this.#channel !== undefined) return confirm;
-      return this.#giveBack(group, element, buffer, declined(DIAGNOSIS.rtoken));
+      return this.#giveBack(group, element, buffer, declined(usable ? DIAGNOSIS.rtoken : DIAGNOSIS.noActiveLink));
     } catch (error) {
       return this.#giveBack(group, element, buffer, declined(DIAGNOSIS.internal, error as Error));
     }

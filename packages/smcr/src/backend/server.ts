@@ -116,6 +116,8 @@ export class SmcrServer implements ClcServer {
     if (!firstContact) this.#refuse = () => group.group.refuse(link, theirs.token);
     const buffer = await group.sendBuffer(theirs.size);
     if (this.#released || group.group.state === 'ended') return this.#unsent(group, buffer, DIAGNOSIS.internal);
+    // Nobody would move it to another link: it has not been there when this one died.
+    if (link.state === 'down') return this.#unsent(group, buffer, DIAGNOSIS.noActiveLink);
     const channel = group.join(link, element, token, theirs, buffer);
     if (channel === undefined) return this.#unsent(group, buffer, DIAGNOSIS.rtoken);
     this.#named = this.#refuse = undefined;

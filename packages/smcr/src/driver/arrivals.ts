@@ -47,22 +47,22 @@ export class Arrivals {
       return;
     }
     if (slot === -1) return this.#events.sent(entry, id);
-    const { queue, device, link } = entry;
+    const { queue, device } = entry;
     const length = completions[at + COMPLETION.length] as number;
-    if ((flags & COMPLETION_FLAG.answered) !== 0) link.heard(this.#clock.now());
-    else if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length);
-    else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length);
+    const answered = (flags & COMPLETION_FLAG.answered) !== 0;
+    if (kept) this.#received(entry, device.kept, completions[at + COMPLETION.immediate] as number, length, answered);
+    else this.#received(entry, queue.slots.receive.bytes, slot * queue.slots.receiveLength, length, answered);
     if (!kept) queue.received(slot);
   }
 
-  #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number): void {
+  #received({ link, closing }: LinkEntry, bytes: Buffer, at: number, length: number, answered: boolean): void {
     if (bytes[at] === CDC_TYPE) {
       const cdc = (this.#cdcs[this.#completions.depth] ??= emptyCdc());
       if (readCdc(bytes, at, length, cdc)) this.#group.receivedCdc(link, cdc, this.#askTime);
     } else if (!closing) {
       const message = new Uint8Array(bytes.subarray(at, at + length));
       traceLlc('gets', this.#group, link, message);
-      this.#group.receivedLlc(link, message, this.#clock.now());
+      this.#group.receivedLlc(link, message, this.#clock.now(), answered);
     }
   }
 }

@@ -8,14 +8,14 @@ import type { LinkGroup } from './link-group.js';
 import { rkeyConfirmed, rkeyDeleted } from './rkey-flows.js';
 import { tested } from './test-link.js';
 
-export function dispatch(group: LinkGroup, link: Link, message: LlcMessage | UnknownLlc): void {
+export function dispatch(group: LinkGroup, link: Link, message: LlcMessage | UnknownLlc, answered: boolean): void {
   if (message.type === 'unknown') {
     // High bits 10 are for messages that may be ignored; Linux ignores all it does not know, which version 2 relies on.
     if (group.version === 1 && (message.code & 0xc0) === 0) group.end(DELETE_REASON.protocolViolation);
     return;
   }
   if (message.version !== group.version) return group.end(DELETE_REASON.protocolViolation);
-  if (message.type === 'test-link') return tested(group, link, message);
+  if (message.type === 'test-link') return tested(group, link, message, answered);
   // Requests and answers alike: an exchange that waits for this type on this link takes it.
   if (group.expects(message.type, link) && isAwaited(group, message)) return group.resume(message);
   if (message.response) return;

@@ -2,8 +2,7 @@
 // that it still has the connection: its server may have failed behind its Accept, or never have got the Confirm. So the TEST LINK
 // that settles the one also asks for the other, see llc/peer-question.ts.
 //
-// A peer that cannot say (Linux, or one of ours whose loop stands still, where the stall guard answers) is asked again, some times. Nothing
-// here gives a connection up but the peer's word that it has none.
+// A peer that cannot say, as Linux, is asked again, some times. Nothing here gives a connection up but the peer's word that it has none.
 
 import { encodePeerQuestion, KNOWN, type PeerQuestion } from '../llc/index.js';
 import type { Link } from './link.js';
@@ -16,8 +15,8 @@ export const MOST_QUESTIONS = 10;
 
 interface Doubt {
   /** When to ask. */
-  at: number;
-  questions: number;
+  readonly at: number;
+  readonly questions: number;
 }
 
 export class Doubts {
@@ -52,8 +51,9 @@ export class Doubts {
   question(link: Link, now: number): Uint8Array {
     for (const [member, doubt] of this.#doubts) {
       if (member.link !== link || now < doubt.at) continue;
-      doubt.at = now + ASK_AGAIN;
-      doubt.questions++;
+      // Behind those that have not been asked for yet.
+      this.#doubts.delete(member);
+      this.#doubts.set(member, { at: now + ASK_AGAIN, questions: doubt.questions + 1 });
       return encodePeerQuestion({ known: KNOWN.question, token: member.connection.peerToken });
     }
     return new Uint8Array(16);

@@ -186,10 +186,11 @@ export class LinkGroup {
    * last word over TCP was the Accept; `peerToken` is the peer's, from its Confirm.
    */
   refuse(link: Link, peerToken: number): void {
-    if (!link.sendable) return;
+    const via = link.sendable ? link : this.bestLink;
+    if (via === undefined) return;
     const bytes = new Uint8Array(CDC_LENGTH);
     writeCdc(bytes, 0, { ...emptyCdc(), sequence: 1, token: peerToken, state: CDC_STATE.abnormal });
-    this.port.send(link, bytes);
+    this.port.send(via, bytes);
   }
 
   /** `rkeys`: those that all RMBs have on this link. */
@@ -249,8 +250,8 @@ export class LinkGroup {
     this.#releaseHeld(member);
   }
 
-  /** A receive with anything else: `bytes` is a private copy. */
-  receivedLlc(link: Link, bytes: Uint8Array, now: number): void {
+  /** A receive with anything else: `bytes` is a private copy. `answered`: a TEST LINK that has been sent back already. */
+  receivedLlc(link: Link, bytes: Uint8Array, now: number, answered = false): void {
     this.now = now;
     link.heard(now);
     // Shorter than any message: ignored, as Linux does.
@@ -261,7 +262,7 @@ export class LinkGroup {
     } catch {
       return this.end(DELETE_REASON.protocolViolation);
     }
-    dispatch(this, link, message);
+    dispatch(this, link, message, answered);
   }
 
   /** The oldest CDC message of this connection was acknowledged. */

@@ -16,18 +16,27 @@ export function testLinks(group: LinkGroup): void {
   }
 }
 
-/** The peer's request, or its answer to ours. */
-export function tested(group: LinkGroup, link: Link, message: TestLink): void {
+/**
+ * The peer's request, or its answer to ours. The stall guard of an adapter sends every request back as it is, long before the loop
+ * sees it (`answered`): what the loop knows of a connection is a second answer then.
+ */
+export function tested(group: LinkGroup, link: Link, message: TestLink, answered: boolean): void {
   const about = decodePeerQuestion(message.userData);
   if (message.response) {
     link.answered(group.now);
     const lost = about && group.doubts.answered(about);
     if (lost !== undefined) group.tell(lost, lost.connection.unknown());
-    return;
+    // The next question, if there is one.
+    testLinks(group);
+  } else if (about?.known === KNOWN.question) {
+    group.send(link, {
+      ...message,
+      response: true,
+      userData: encodePeerQuestion({ token: about.token, known: known(group, about.token) }),
+    });
+  } else if (!answered) {
+    group.send(link, { ...message, response: true });
   }
-  const asked = about?.known === KNOWN.question;
-  const userData = asked ? encodePeerQuestion({ token: about.token, known: known(group, about.token) }) : message.userData;
-  group.send(link, { ...message, response: true, userData });
 }
 
 function known(group: LinkGroup, token: number): number {

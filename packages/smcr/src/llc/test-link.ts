@@ -1,4 +1,4 @@
-// test-link.ts - LLC TEST LINK (type 7): keepalive. The answer is the request with 0x80.
+// test-link.ts - LLC TEST LINK (type 7): keepalive. The answer is the request with 0x80, unless it is a question: peer-question.ts.
 //
 //   +4  16  data of the sender's choice
 

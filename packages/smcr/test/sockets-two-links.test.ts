@@ -1,0 +1,37 @@
+// sockets-two-links.test.ts - sockets whose link group has two links, one of which dies while a connection is made.
+
+import { once } from 'node:events';
+import { connect } from '@smcjs/core';
+import { expect, it, onTestFinished } from 'vitest';
+import { ConfirmEater } from '../../../test/support/confirm-eater.js';
+import { payload } from '../../../test/support/random.js';
+import { gidOfAddress } from '../src/backend/subnet.js';
+import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/sockets.js';
+
+const rdma = new LocalRdma('127.0.0.2');
+const second = gidOfAddress('127.0.0.2') as Uint8Array;
+
+it('a server whose link has died since its Accept says so over the other one', async () => {
+  const at = await listen();
+  const [client, accepted] = await pair({}, at);
+  accepted.pipe(accepted);
+  await until(() => client.stats().links === 2 && accepted.stats().links === 2);
+  const relay = await ConfirmEater.before(at.port);
+  let release = (): void => {};
+  relay.until = new Promise<void>((resolve) => (release = resolve));
+  const late = connect({ ...INLINE, port: relay.port, host: '127.0.0.1' });
+  const died = once(late, 'error') as Promise<[NodeJS.ErrnoException]>;
+  await once(late, 'connect');
+  expect(late.transport).toBe('smcr');
+  // The new connection is on the second link, which has none yet.
+  rdma.fabric.cut(second);
+  onTestFinished(() => rdma.fabric.mend(second));
+  late.write('never read');
+  await until(() => client.stats().links === 1 && accepted.stats().links === 1);
+  release();
+  late.resume();
+  expect((await died)[0].code).toBe('ECONNRESET');
+  const received = collect(client);
+  client.end(payload(1, 50_000));
+  expect((await received).equals(payload(1, 50_000))).toBe(true);
+});
