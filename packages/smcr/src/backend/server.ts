@@ -17,7 +17,7 @@ import {
 } from '@smcjs/core/backend';
 import { choose, confirmMismatch, DIAGNOSIS, elementEndOf, linkEndOf, smcrAnswer } from '../clc/index.js';
 import type { SharedMemory } from '../driver/index.js';
-import type { Element, Link } from '../group/index.js';
+import { type Element, type Link, refuse } from '../group/index.js';
 import { DELETE_REASON } from '../llc/index.js';
 import type { SmcrEnvironment } from './environment.js';
 import type { PeerGroup } from './peer-group.js';
@@ -113,7 +113,7 @@ export class SmcrServer implements ClcServer {
     const mismatch = confirmMismatch(confirm, accept) ?? (firstContact ? undefined : strange(confirm, link));
     if (mismatch !== undefined) return this.#late(mismatch);
     const theirs = elementEndOf(confirm);
-    if (!firstContact) this.#refuse = () => group.group.refuse(link, theirs.token);
+    if (!firstContact) this.#refuse = () => refuse(group.group, link, theirs.token);
     const buffer = await group.sendBuffer(theirs.size);
     if (this.#released || group.group.state === 'ended') return this.#unsent(group, buffer, DIAGNOSIS.internal);
     // Nobody would move it to another link: it has not been there when this one died.

@@ -14,6 +14,7 @@ import {
   type Rkey,
   type Rmb,
   type SpareEnd,
+  suspect,
 } from '../group/index.js';
 import type { AsyncEvent, VerbsContext } from '../verbs-provider.js';
 import { Arrivals } from './arrivals.js';
@@ -136,9 +137,9 @@ export class GroupDriver implements LinkGroupPort {
     }
   }
 
-  /** The TCP connection beside it ended without a close: see {@link LinkGroup.suspect}. */
+  /** The TCP connection beside it ended without a close: is the peer still there, and has it the connection? */
   suspect(member: Member): void {
-    this.group.suspect(member, this.now);
+    suspect(this.group, member, this.now);
   }
 
   /** Resolved when every link is down and everything is released. The group has ended. However often it is called. */

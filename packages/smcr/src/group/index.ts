@@ -9,5 +9,7 @@ export { type GroupState, IDLE_TIME, LinkGroup, type LinkGroupOptions } from './
 export type { SpareEnd } from './link-restorer.js';
 export { LLC_WAIT } from './llc-flows.js';
 export type { LinkGroupPort, Member } from './port.js';
+export { refuse } from './refuse.js';
 export { type Element, type Rkey, Rmb } from './rmbs.js';
 export type { Rtoken } from './rtokens.js';
+export { suspect } from './test-link.js';

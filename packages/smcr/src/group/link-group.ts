@@ -4,7 +4,7 @@
 // The parts: first-contact.ts, add-link.ts, delete-link.ts, rkey-flows.ts do one exchange each; failover.ts moves connections. They
 // share the state here. One exchange at a time waits for an answer (`expect`); llc-flows.ts says whose turn it is.
 
-import { CDC_FLAG, CDC_LENGTH, CDC_STATE, type CdcMessage, emptyCdc, writeCdc } from '../cdc/index.js';
+import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import { type ConnectionOptions, SmcrConnection } from '../connection/index.js';
 import { DELETE_REASON, decodeLlc, encodeLlc, LLC_LENGTH, type LlcMessage, type LlcVersion } from '../llc/index.js';
 import { dispatch } from './dispatch.js';
@@ -170,27 +170,6 @@ export class LinkGroup {
     link.connections++;
     this.#idleSince = undefined;
     return member;
-  }
-
-  /**
-   * The TCP connection beside it ended without a close. Is the peer still there, and has it this connection? TEST LINK tells, within
-   * seconds.
-   */
-  suspect(member: Member, now: number): void {
-    this.doubts.raise(member, now);
-    member.link.suspect();
-  }
-
-  /**
-   * A connection that the peer takes for made comes to nothing here: it is told as if this side had aborted. For a further contact, whose
-   * last word over TCP was the Accept; `peerToken` is the peer's, from its Confirm.
-   */
-  refuse(link: Link, peerToken: number): void {
-    const via = link.sendable ? link : this.bestLink;
-    if (via === undefined) return;
-    const bytes = new Uint8Array(CDC_LENGTH);
-    writeCdc(bytes, 0, { ...emptyCdc(), sequence: 1, token: peerToken, state: CDC_STATE.abnormal });
-    this.port.send(via, bytes);
   }
 
   /** `rkeys`: those that all RMBs have on this link. */

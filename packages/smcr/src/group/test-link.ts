@@ -4,6 +4,16 @@ import { decodePeerQuestion, encodePeerQuestion, KNOWN, type TestLink } from '..
 import type { Link } from './link.js';
 import { linkDown } from './link-down.js';
 import type { LinkGroup } from './link-group.js';
+import type { Member } from './port.js';
+
+/**
+ * The TCP connection beside this one ended without a close. Is the peer still there, and has it the connection? The link is tested at the
+ * next tick.
+ */
+export function suspect(group: LinkGroup, member: Member, now: number): void {
+  group.doubts.raise(member, now);
+  member.link.suspect();
+}
 
 /** Time goes by: links that were silent, or are in doubt, are tested; who does not answer is gone. */
 export function testLinks(group: LinkGroup): void {
