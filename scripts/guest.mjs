@@ -2,7 +2,7 @@
 // command's.
 //
 //   node scripts/guest.mjs ibv_devinfo
-//   node scripts/guest.mjs --timeout 300 node packages/examples/dist/08-rdma.js
+//   node scripts/guest.mjs --timeout 300 node packages/examples/dist/08-rdma-verbs.js
 //   node scripts/guest.mjs --no-rxe sh -c 'rdma link; dmesg'
 
 import { guestLacks, runInGuest } from './guest/boot.mjs';

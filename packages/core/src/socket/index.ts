@@ -18,8 +18,8 @@ export function connect(path: string, connectionListener?: () => void): Socket;
 /**
  * Connects as `net.connect` does, with its arguments, events and errors; over a ring where the peer can, else over TCP.
  * What was decided is in {@link Socket.transport} and {@link Socket.declines} from 'connect' on. The socket's 'error' may
- * also be `ERR_SMC_FALLBACK` or `ERR_SMC_PEER_VIOLATION`. A path, a descriptor, `localAddress`, `localPort` and
- * `blockList` go to node:net.
+ * also be `ERR_SMC_FALLBACK` or `ERR_SMC_PEER_VIOLATION`. A path, a descriptor and `blockList` go to node:net; with `localAddress` or
+ * `localPort` there is SMC-R, and no ring within the host.
  * @throws SmcError `ERR_SMC_INVALID_OPTION` synchronously, and whatever net.connect throws.
  */
 export function connect(...args: unknown[]): Socket {

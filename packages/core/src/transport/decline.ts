@@ -69,7 +69,11 @@ export const REASONS = {
   rtoken: { code: 0x09990001, text: 'the memory of the peer could not be noted', hint: 'the link group has too many RMBs' },
   'ready-link': { code: 0x09990002, text: 'the queue pair could not be connected', hint: 'check the RDMA device and the network between' },
   'register-buffers': { code: 0x09990003, text: 'memory could not be registered', hint: 'raise the memory lock limit (ulimit -l)' },
-  'not-installed': { code: 0x0a010000, text: 'the backend package is not installed', hint: 'npm install @smcjs/smcd (or @smcjs/smcr)' },
+  'not-installed': {
+    code: 0x0a010000,
+    text: 'the backend package is not installed',
+    hint: 'install @smcjs/smcd (or @smcjs/smcr) beside @smcjs/core',
+  },
   'no-addon': { code: 0x0a020000, text: 'the native addon could not be loaded', hint: 'detail lists every attempt' },
   'unsupported-os': { code: 0x0a030000, text: 'this operating system is not supported', hint: 'Linux is needed' },
   'old-kernel': { code: 0x0a040000, text: 'the kernel lacks a needed feature', hint: 'Linux 5.6 or newer is needed' },
@@ -101,12 +105,12 @@ export const REASONS = {
   'unknown-peer': {
     code: 0x0a140000,
     text: 'it cannot be known whether the peer speaks SMC',
-    hint: "run `npx smc setup` at both ends; or, where both use this library and the client speaks first, discovery: 'inline' (SMC_DISCOVERY)",
+    hint: "run `smc setup` of @smcjs/smcr at both ends; or, where both use this library and the client speaks first, discovery: 'inline' (SMC_DISCOVERY)",
   },
   'foreign-user': {
     code: 0x0a090000,
     text: 'the peer runs as another user',
-    hint: 'run both ends as the same user, or allow each the other (SMC_PEER_USERS)',
+    hint: 'run both ends as the same user, or allow each the other (SMC_PEER_USERS), in one PID namespace',
   },
   'not-same-host': { code: 0x0a0a0000, text: 'the two ends are not on the same host or in the same event loop', hint: '' },
   'not-preferred': { code: 0x0a0b0000, text: 'a transport the server prefers was usable', hint: "order the server's transports option" },
