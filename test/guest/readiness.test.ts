@@ -38,6 +38,11 @@ it('is ready with rxe0', () => {
   expect(seen()).toBeNull();
 });
 
+it('says that the addon cannot be loaded', () => {
+  const detail = expect.stringContaining('/nowhere/smcr.node: ');
+  expect(seen('env', 'SMC_VERBS_ADDON=/nowhere/smcr.node')).toMatchObject({ reason: 'no-addon', detail });
+});
+
 it('says that libibverbs is missing', () => {
   takeAway(libraryFile());
   expect(seen()).toMatchObject({

@@ -12,6 +12,8 @@ const USER_DEVICES = '/sys/class/infiniband_verbs';
 /** Where processes open the latter. */
 const NODES = '/dev/infiniband';
 
+const NO_SUBSYSTEM = { reason: 'no-subsystem', detail: 'the kernel has no RDMA subsystem loaded' } as const;
+
 class IbvDevice implements VerbsDevice {
   readonly name: string;
   readonly nodeGuid: string;
@@ -46,11 +48,17 @@ function refusal(path: string): string | undefined {
 class IbverbsProvider implements VerbsProvider {
   readonly name = 'libibverbs';
 
-  /** Looks at the machine before the library: most machines have no device, and then nothing is loaded. */
+  /**
+   * Looks at the machine before addon and library: most machines have no device, and then nothing is loaded. It would be a tenth of a
+   * process's first connect(), whatever the transport.
+   */
   probe(): VerbsUnavailable | undefined {
+    // Under Node's permission model a file that may not be looked at is not there.
+    const sees = process.platform === 'linux' && !('permission' in process);
+    if (sees && !existsSync(DEVICES)) return NO_SUBSYSTEM;
     const addon = loadAddon();
     if (!isAddon(addon)) return addon;
-    if (!existsSync(DEVICES)) return { reason: 'no-subsystem', detail: 'the kernel has no RDMA subsystem loaded' };
+    if (!existsSync(DEVICES)) return NO_SUBSYSTEM;
     const present = list(DEVICES);
     if (present.length === 0) return { reason: 'no-device', detail: 'there is no RDMA device' };
     const user = list(USER_DEVICES);
