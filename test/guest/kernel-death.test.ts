@@ -3,13 +3,13 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Socket } from '@smcjs/core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { innerOf } from '../support/inner.js';
 import { KernelAgent } from './kernel-agent.js';
 import { closeBoth, pair, prepare, ROLES, SMCR, UEID, type Way } from './smc-pair.js';
 import { SmcStream } from './smc-stream.js';
@@ -32,11 +32,6 @@ afterAll(() => {
   run('sysctl', '-qw', 'net.smc.smcr_testlink_time=30');
   removeNetworks();
 });
-
-const innerOf = (socket: Socket): net.Socket => {
-  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'smc.state') as symbol;
-  return (socket as unknown as Record<symbol, { inner: net.Socket }>)[state]?.inner as net.Socket;
-};
 
 const connections = async (agent: KernelAgent) => (await agent.facts()).groups.filter((group) => group.connections > 0);
 

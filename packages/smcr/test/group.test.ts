@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { CDC_FLAG, emptyCdc } from '../src/cdc/index.js';
 import { NEWS } from '../src/connection/index.js';
 import { ASK_AGAIN, type Link, MOST_QUESTIONS } from '../src/group/index.js';
-import { encodeLlc } from '../src/llc/index.js';
+import { encodeLlc, encodePeerQuestion, KNOWN } from '../src/llc/index.js';
 import { payload } from '../../../test/support/random.js';
 import { Transfer, World } from './simulated/peers.js';
 
@@ -306,6 +306,28 @@ describe('a connection whose TCP connection ended without a close', () => {
     await world.time.pass(1000);
     expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
     expect(ends.filter(([end]) => end.reset)).toEqual([]);
+  });
+
+  it('is not taken from it by answers that nobody asked for, nor by a flood of questions', async () => {
+    const world = new World({ seed: 1 });
+    const [end, other] = (await world.firstContact()) as Ends;
+    const { group } = world.server;
+    const token = end.member.connection.peerToken;
+    const tell = (response: boolean, known: number, about: number) => {
+      const userData = encodePeerQuestion({ known, token: about });
+      group.send(group.links[0] as Link, { type: 'test-link', version: 2, response, userData });
+    };
+    for (const known of Object.values(KNOWN)) tell(true, known, token);
+    for (let i = 0; i < 100; i++) tell(false, KNOWN.question, i);
+    await world.time.pass(1000);
+    // About another one than was asked for.
+    world.client.driver.suspect(end.member);
+    tell(true, KNOWN.gone, token + 1);
+    await world.time.pass(1000);
+    expect([end.reset, other.reset, world.client.group.state]).toEqual([false, false, 'active']);
+    const transfer = new Transfer(end, other, 1, 100 * K);
+    transfer.pump();
+    await world.time.until(() => transfer.done, 10_000, 'the transfer');
   });
 
   it('is asked for over the link that is left', async () => {

@@ -3,9 +3,10 @@
 
 import { once } from 'node:events';
 import type net from 'node:net';
-import { connect, type Socket } from '@smcjs/core';
+import { connect } from '@smcjs/core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ConfirmEater } from '../../../test/support/confirm-eater.js';
+import { innerOf } from '../../../test/support/inner.js';
 import { payload } from '../../../test/support/random.js';
 import { OPCODE, SEND_WR } from '../src/verbs-provider.js';
 import type { SimulatedPair } from './simulated/queue-pair.js';
@@ -19,10 +20,6 @@ afterEach(async () => {
   rdma.mend();
 });
 
-const innerOf = (socket: Socket): net.Socket => {
-  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'smc.state') as symbol;
-  return (socket as unknown as Record<symbol, { inner: net.Socket }>)[state]?.inner as net.Socket;
-};
 const closed = (socket: net.Socket): Promise<unknown> =>
   socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', resolve));
 const errorOf = (socket: net.Socket): Promise<NodeJS.ErrnoException> => new Promise((resolve) => socket.once('error', resolve));

@@ -39,7 +39,7 @@ export interface LinkGroupPort {
   registerRmb(rmb: Rmb): void;
   /** Deregisters and frees it. No answer. */
   releaseRmb(rmb: Rmb): void;
-  /** SEND of an LLC message; in order, after a wait if the link has no slot. The bytes are the port's from now on. */
+  /** SEND of an LLC message, or of a CDC message of no connection of this side; in order, after a wait if the link has no slot. The bytes are the port's from now on. */
   send(link: Link, message: Uint8Array): void;
   /** Posts what the connection has pending on its link, as slots allow, now and whenever slots get free. */
   transmit(member: Member): void;
