@@ -184,7 +184,8 @@ export function options(t: TransportCase): void {
     });
 
     it('serve a stranger that uses node:net as well', async () => {
-      const { server, port } = await listening(t, { fallback: 'tcp' });
+      // It says nothing before it is accepted: that takes as long as the server waits for a handshake.
+      const { server, port } = await listening(t, { fallback: 'tcp', handshakeTimeout: 2000 });
       const accepting = accept(server);
       const stranger = tcpConnect(port, '127.0.0.1');
       const accepted = await accepting;

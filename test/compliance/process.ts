@@ -25,7 +25,12 @@ const IS_HELD: readonly [Scenario, string][] = [
 export function processes(t: TransportCase): void {
   const start = (scenario: Scenario): Peer => {
     const side = ({ module, options }: TransportCase['client']): AloneArgs['client'] => ({ module, options });
-    return new Peer('alone', { client: side(t.client), server: side(t.server), scenario } satisfies AloneArgs);
+    return new Peer('alone', {
+      client: side(t.client),
+      server: side(t.server),
+      scenario,
+      ...(t.turns && { turns: t.turns }),
+    } satisfies AloneArgs);
   };
 
   describe('a process', () => {

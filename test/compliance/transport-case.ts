@@ -34,6 +34,8 @@ export interface TransportCase {
   readonly capacity: number;
   /** Why processes of their own cannot have this case. */
   readonly noProcesses?: string;
+  /** Connections one after the other between two looks at what a process holds, where 200 take too long. */
+  readonly turns?: number;
 }
 
 export interface Pair {

@@ -9,9 +9,11 @@ import { onTestFinished } from 'vitest';
 const directory = join(import.meta.dirname, 'kernel');
 /** The system's own before a version manager's: those take long to start on emulated processors. */
 export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+/** Python without looking for packages and settings, half of the time it takes to start. */
+export const BARE = ['-E', '-S'] as const;
 
 function info<T>(...args: string[]): T {
-  return JSON.parse(execFileSync(python, [join(directory, 'smc_info.py'), ...args], { encoding: 'utf8' })) as T;
+  return JSON.parse(execFileSync(python, [...BARE, join(directory, 'smc_info.py'), ...args], { encoding: 'utf8' })) as T;
 }
 
 export interface SmcStats {
@@ -45,16 +47,15 @@ export interface SmcSocket {
 }
 
 /** Both ends need one user EID in common; the kernel keeps at most four. */
-export function addUeid(name: string): void {
-  if (!smcUeids().includes(name)) info('ueid', name);
-}
+export const addUeid = (name: string) => info('ueid', name);
 export const removeUeids = () => info('no-ueids');
 export const smcUeids = () => info<string[]>('ueids');
 export const smcStats = () => info<SmcStats>('stats');
 export const smcFallbacks = () => info<SmcFallback[]>('fallbacks');
 export const smcGroups = () => info<SmcGroup[]>('groups');
 /** Which device the kernel takes for a connection, where there are several: one with the name of the connection's interface. */
-export const addPnetid = (name: string, kind: 'eth' | 'ib', device: string) => info('pnetid', name, kind, device);
+export const addPnetids = (...each: readonly (readonly [name: string, kind: 'eth' | 'ib', device: string])[]) =>
+  info('pnetid', ...each.flat());
 export const removePnetids = () => info('no-pnetids');
 export const smcSockets = () => info<SmcSocket[]>('sockets');
 
@@ -66,7 +67,7 @@ export class KernelPeer {
   readonly #lines: AsyncIterator<string>;
 
   constructor(...args: string[]) {
-    this.#child = spawn(python, [join(directory, 'smc_peer.py'), ...args]);
+    this.#child = spawn(python, [...BARE, join(directory, 'smc_peer.py'), ...args]);
     this.#child.stderr.pipe(process.stderr);
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     onTestFinished(() => void this.#child.kill('SIGKILL'));

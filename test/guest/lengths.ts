@@ -9,3 +9,5 @@ export const CONNECTS = LONG ? 1000 : 200;
 export const MEBIBYTES = LONG ? 64 : 16;
 /** Of each of many connections, several times its ring. */
 export const KIBIBYTES_OF_MANY = LONG ? 1024 : 256;
+/** For how long a loop stands still at the longest. */
+export const STALL_SECONDS = LONG ? 40 : 15;

@@ -111,11 +111,14 @@ function wakeups(pid: number): number {
 }
 
 it.each([
-  ['elsewhere', 'busy'],
-  ['elsewhere', 'execSync'],
-  ['handler', 'busy'],
-  ['handler', 'wait'],
-] as const)('a loop that stands still for 10 s in a callback (%s, %s) loses nothing, and its peer notices nothing', async (where, how) => {
+  // Two at a time: most of it is waiting, but not for two processors that are busy.
+  [['elsewhere', 'busy'] as const, ['handler', 'wait'] as const],
+  [['elsewhere', 'execSync'] as const, ['handler', 'busy'] as const],
+])('a loop that stands still for 10 s in a callback (%s; another one: %s) loses nothing, and its peer notices nothing', async (...two) => {
+  await Promise.all(two.map(standsStill));
+});
+
+async function standsStill([where, how]: readonly [Stall['where'], Stall['how']]): Promise<void> {
   const tester = await Tester.make();
   await tester.numbered(10);
   const proceed = await tester.stalls({ where, how, seconds: 10 });
@@ -133,7 +136,7 @@ it.each([
   expect(stalls).toBeGreaterThanOrEqual(1);
   expect(answered).toBe(2);
   expect(kept).toBeGreaterThanOrEqual(200);
-});
+}
 
 it('without a guard the peer waits: receives run out and TEST LINK has no answer', async () => {
   const tester = await Tester.make(false);

@@ -10,7 +10,7 @@ import { remove, setup, TcpOption } from '@smcjs/smcr/tcp-option';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { commandMissing } from '../surroundings/host.js';
 import { event, take } from '../support/events.js';
-import { addUeid, KernelPeer, smcFallbacks, smcUeids } from './kernel-smc.js';
+import { addUeid, KernelPeer, smcFallbacks } from './kernel-smc.js';
 
 const UEID = 'SMCJS-TEST-EID';
 const PEER_DECLINED = '0x05000000';
@@ -31,7 +31,7 @@ describe('the TCP option and the kernel', () => {
   let option: TcpOption;
 
   beforeAll(() => {
-    if (!smcUeids().includes(UEID)) addUeid(UEID);
+    addUeid(UEID);
     // All of the guest: the top of its cgroups.
     setup();
     option = new TcpOption();

@@ -8,6 +8,7 @@ import { COMPLETION, OPCODE, SEND_FLAG, STATUS } from '@smcjs/smcr/verbs';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../support/random.js';
 import { type Connected, completions, connectPair, loopbackGid, makeEnd, openRxe, poll, receives, sends, toRts } from './connected.js';
+import { CONNECTS } from './lengths.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const descriptors = () => readdirSync('/proc/self/fd').length;
@@ -280,7 +281,7 @@ function shuffled<T>(list: T[], random: Random): T[] {
 }
 
 describe('nothing is left behind', () => {
-  it('of 1,000 queue pairs', { timeout: 600_000 }, async () => {
+  it(`of ${CONNECTS} queue pairs`, { timeout: 600_000 }, async () => {
     const context = await openRxe();
     const gid = await loopbackGid(context);
     const domain = await context.allocatePd();
@@ -293,10 +294,10 @@ describe('nothing is left behind', () => {
         await pair.destroy();
       }
     };
-    await round(100);
+    await round(CONNECTS / 10);
     collectGarbage();
     const before = { descriptors: descriptors(), mappings: mappings(), rss: process.memoryUsage().rss };
-    await round(1000);
+    await round(CONNECTS);
     collectGarbage();
     expect(descriptors()).toBe(before.descriptors);
     expect(mappings()).toBe(before.mappings);

@@ -6,7 +6,7 @@
 // TCP between these addresses stays on lo. The kernel takes rxa1 and rxb1, in this order, because they and lo have one PNET id.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { addPnetid, removePnetids } from './kernel-smc.js';
+import { addPnetids, removePnetids } from './kernel-smc.js';
 
 /** Interfaces, with the last number of their addresses and the PNET id; `rx` and the name is the device. */
 export const PLACES = [
@@ -23,28 +23,27 @@ export function run(...command: [string, ...string[]]): void {
   execFileSync(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-export function makeNetworks(): void {
-  run('ip', 'link', 'add', 'a0', 'type', 'veth', 'peer', 'name', 'a1');
-  run('ip', 'link', 'add', 'b0', 'type', 'veth', 'peer', 'name', 'b1');
-  for (const name of ['all', ...PLACES.map(([name]) => name)]) {
-    run('sysctl', '-qw', `net.ipv4.conf.${name}.accept_local=1`, `net.ipv4.conf.${name}.rp_filter=0`);
-  }
-  for (const [name, host] of PLACES) {
-    // Each interface answers for its own address only.
-    run('sysctl', '-qw', `net.ipv4.conf.${name}.arp_ignore=1`, `net.ipv6.conf.${name}.disable_ipv6=1`);
-    run('ip', 'address', 'add', `10.0.0.${host}/24`, 'dev', name);
-    run('ip', 'link', 'set', name, 'up');
-  }
-  for (const [name, , network] of PLACES) {
-    makeDevice(name);
-    addPnetid(network, 'ib', `rx${name}`);
-  }
-  addPnetid('KERNELS', 'eth', 'lo');
+/** One shell for all of them: to start a process takes long on emulated processors. */
+function shell(...commands: string[]): void {
+  run('sh', '-ec', commands.join('\n'));
 }
 
-/** An RDMA device on an interface. */
-export function makeDevice(name: string): void {
-  run('rdma', 'link', 'add', `rx${name}`, 'type', 'rxe', 'netdev', name);
+export function makeNetworks(): void {
+  const names = PLACES.map(([name]) => name);
+  shell(
+    'ip link add a0 type veth peer name a1',
+    'ip link add b0 type veth peer name b1',
+    ...['all', ...names].map((name) => `sysctl -qw net.ipv4.conf.${name}.accept_local=1 net.ipv4.conf.${name}.rp_filter=0`),
+    ...PLACES.flatMap(([name, host]) => [
+      // Each interface answers for its own address only.
+      `sysctl -qw net.ipv4.conf.${name}.arp_ignore=1 net.ipv6.conf.${name}.disable_ipv6=1`,
+      `ip address add 10.0.0.${host}/24 dev ${name}`,
+      `ip link set ${name} up`,
+    ]),
+    // An RDMA device on each.
+    ...names.map((name) => `rdma link add rx${name} type rxe netdev ${name}`),
+  );
+  addPnetids(...PLACES.map(([name, , network]) => [network, 'ib', `rx${name}`] as const), ['KERNELS', 'eth', 'lo']);
 }
 
 /**

@@ -7,6 +7,8 @@ export interface AloneArgs {
   readonly client: SideArgs;
   readonly server: SideArgs;
   readonly scenario: Scenario;
+  /** Connections in turn between two looks at what is held; 200 unless told. */
+  readonly turns?: number;
 }
 
 interface Ends {
@@ -15,7 +17,7 @@ interface Ends {
   readonly accepted: Socket;
 }
 
-const { client: clientSide, server: serverSide, scenario } = args<AloneArgs>();
+const { client: clientSide, server: serverSide, scenario, turns = 200 } = args<AloneArgs>();
 
 async function open(before?: (client: Socket) => void): Promise<Ends> {
   const server = (await load(serverSide)).createServer({ ...serverSide.options });
@@ -130,11 +132,11 @@ const scenarios = {
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const { connect } = await load(clientSide);
-    for (let i = 1; i <= 600; i++) {
+    for (let i = 1; i <= 3 * turns; i++) {
       const client = connect({ port, host: '127.0.0.1', ...clientSide.options });
       client.end(Buffer.alloc(1 + i * 100)).resume();
       await new Promise((resolve) => client.once('close', resolve));
-      if (i % 200 === 0) {
+      if (i % turns === 0) {
         // The accepted side may close a little later.
         for (let open = 1; open > 0; await new Promise((resolve) => void setImmediate(resolve))) {
           open = await new Promise((resolve) => server.getConnections((_error, count) => resolve(count)));

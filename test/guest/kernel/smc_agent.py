@@ -3,6 +3,10 @@
 {"tag": 1, "do": "connect", ...}, answered by {"tag": 1, ...}, with "error" in it when it failed. Commands run side by side, each in
 a thread of its own. Connections have names. Ends when stdin does.
 
+    smc_agent.py            one such program; its first line is {"pid": 4711}
+    smc_agent.py PATH       one for each connection to a Unix socket at PATH, which is its stdin and stdout; prints a line when it listens.
+                            Forks are quick where loading Python takes a second. Ends when its own stdin does, the forks do not.
+
     listen name host port backlog kind         {"port": 5000}
     accept name listener                       {"peer": 41234}
     connect name host port source kind         {"local": 41234}; source is an address
@@ -23,6 +27,8 @@ a thread of its own. Connections have names. Ends when stdin does.
 import json
 import os
 import resource
+import select
+import signal
 import socket
 import sys
 import threading
@@ -175,12 +181,39 @@ def run(tag, do, arguments):
         tell(tag=tag, error=os.strerror(error.errno) if error.errno else str(error), errno=error.errno)
 
 
-if __name__ == "__main__":
-    # Its sockets have the TCP option of the kernel, not that of tcp_option.py.
-    with open("/sys/fs/cgroup/cgroup.procs", "w") as procs:
-        procs.write(str(os.getpid()))
+def agent():
+    tell(pid=os.getpid())
     threading.stack_size(1 << 18)
     for line in sys.stdin:
         command = json.loads(line)
         threading.Thread(target=run, args=(command.pop("tag"), command.pop("do"), command), daemon=True).start()
     os._exit(0)
+
+
+def fork_agents(path):
+    # Nobody waits for the forks.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        tell(listens=path)
+        while listener in select.select([listener, sys.stdin], [], [])[0]:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                for descriptor in (0, 1):
+                    os.dup2(connection.fileno(), descriptor)
+                connection.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                agent()
+            connection.close()
+
+
+if __name__ == "__main__":
+    # Its sockets have the TCP option of the kernel, not that of tcp_option.py.
+    with open("/sys/fs/cgroup/cgroup.procs", "w") as procs:
+        procs.write(str(os.getpid()))
+    if len(sys.argv) > 1:
+        fork_agents(sys.argv[1])
+    else:
+        agent()

@@ -2,10 +2,10 @@
 """smc_info.py - what the kernel's SMC says of itself, as JSON, by its generic netlink family (linux/smc.h) and by sock_diag
 (linux/smc_diag.h). "The echo worked" proves nothing: the kernel falls back to TCP silently.
 
-    smc_info.py ueid NAME      adds a user EID: without one there is no SMC-Rv2
+    smc_info.py ueid NAME      adds a user EID, unless it is there: without one there is no SMC-Rv2
     smc_info.py ueids          all user EIDs
     smc_info.py no-ueids       removes them
-    smc_info.py pnetid NAME eth|ib DEVICE      the device is in the physical network of this name
+    smc_info.py pnetid NAME eth|ib DEVICE ...  the device is in the physical network of this name; any number of the three
     smc_info.py no-pnetids     forgets all of those
     smc_info.py stats          counters since boot: {"smcr": {"clientV2": 1, ...}, "clientErrors": 0, "serverErrors": 0}
     smc_info.py fallbacks      why connections fell back to TCP: [{"reason": "0x03010000", "count": 1, "role": "server"}]
@@ -89,7 +89,8 @@ class Smc(Netlink):
 
 
 def add_ueid(name):
-    Smc().command(10, attribute(1, name.encode().ljust(32) + b"\0"))
+    if name not in ueids():
+        Smc().command(10, attribute(1, name.encode().ljust(32) + b"\0"))
     return name
 
 
@@ -97,9 +98,11 @@ def remove_ueids():
     Smc().command(12)
 
 
-def add_pnetid(name, kind, device):
-    names = attribute(1, name.encode() + b"\0") + attribute(2 if kind == "eth" else 3, device.encode() + b"\0")
-    Smc(b"SMC_PNETID\0").command(2, names + (b"" if kind == "eth" else attribute(4, b"\1")))
+def add_pnetids(*words):
+    family = Smc(b"SMC_PNETID\0")
+    for name, kind, device in zip(words[::3], words[1::3], words[2::3]):
+        names = attribute(1, name.encode() + b"\0") + attribute(2 if kind == "eth" else 3, device.encode() + b"\0")
+        family.command(2, names + (b"" if kind == "eth" else attribute(4, b"\1")))
 
 
 def remove_pnetids():
@@ -173,7 +176,7 @@ def sockets():
     return result
 
 
-COMMANDS = {"ueid": add_ueid, "ueids": ueids, "no-ueids": remove_ueids, "pnetid": add_pnetid, "no-pnetids": remove_pnetids}
+COMMANDS = {"ueid": add_ueid, "ueids": ueids, "no-ueids": remove_ueids, "pnetid": add_pnetids, "no-pnetids": remove_pnetids}
 COMMANDS |= {"stats": stats, "fallbacks": fallbacks, "groups": groups, "sockets": sockets}
 
 
