@@ -1,6 +1,7 @@
 // pool.ts - a stream of frames through two workers of a Piscina pool, in order: by task arguments and transfer lists, and by
 // mapFrames of this library. The main thread touches every line of each frame and each answer, a worker computes every element.
 
+import type { FrameFill } from '@smcjs/core/worker';
 import { now } from '../clock.js';
 import { MeasureError } from '../errors.js';
 import type { Lane } from '../lanes.js';
@@ -75,10 +76,9 @@ async function byFrames(pool: Pool, onAnswer: () => boolean): Promise<void> {
   }
 }
 
-/** Frames of the source must not change until they are answered: so many, and one. */
-function* filled(): Generator<Float64Array> {
-  const frames = Array.from({ length: WORKERS * AHEAD + 1 }, () => new Float64Array(LENGTH));
-  for (let index = 0; ; index++) yield fill(frames[index % frames.length] as Float64Array, index);
+/** Frames made in the ring, as those of the other way are made in the array that is transferred. */
+function* filled(): Generator<FrameFill<Float64Array>> {
+  for (let index = 0; ; index++) yield { length: LENGTH, fill: (view) => void fill(view, index) };
 }
 
 async function byTransfer(pool: Pool, onAnswer: () => boolean): Promise<void> {

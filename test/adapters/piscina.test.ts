@@ -1,7 +1,7 @@
 // piscina.test.ts - rings to and from the tasks of a pool: maps, streams, and what happens when workers throw, die or are aborted.
 
 import { batches, frames, sendAll } from '@smcjs/core/channel';
-import { type MapFramesOptions, mapFrames, mapFramesSettled, type SettledFrame, streamTask } from '@smcjs/core/worker';
+import { type FrameFill, type MapFramesOptions, mapFrames, mapFramesSettled, type SettledFrame, streamTask } from '@smcjs/core/worker';
 import fc from 'fast-check';
 import { Piscina } from 'piscina';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -57,6 +57,51 @@ describe('a map over frames', () => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  it('makes frames in the ring where the source says how, between others that are copied', { timeout: 180_000 }, async () => {
+    const pool = poolOf();
+    const frame = fc.record({
+      values: fc.array(fc.double(), { maxLength: 300 }).map((values) => Float64Array.from(values)),
+      made: fc.boolean(),
+    });
+    const plan = fc.record({
+      source: fc.array(frame, { maxLength: 40 }),
+      ahead: fc.integer({ min: 1, max: 4 }),
+      asynchronous: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(plan, async ({ source, ahead, asynchronous }) => {
+        const given = source.map(({ values, made }) =>
+          made ? { length: values.length, fill: (view: Float64Array) => view.set(values) } : values,
+        );
+        async function* later(): AsyncGenerator<Float64Array | FrameFill<Float64Array>> {
+          for (const one of given) yield one;
+        }
+        const got: Float64Array[] = [];
+        const options = { ...doubles, ahead, name: 'inPlace', ringSize: 16_384 };
+        for await (const { view } of mapFrames(pool, asynchronous ? later() : given, options)) got.push(view.slice());
+        expect(got).toEqual(source.map(({ values }) => computed(values)));
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('makes a frame again, the same, when the worker that had it behind another has died', async () => {
+    const pool = poolOf({ maxThreads: 1 });
+    const made = new Map<number, number>();
+    const source = Array.from({ length: 12 }, (_, index) => ({
+      length: 4,
+      fill: (view: Float64Array) => {
+        made.set(index, (made.get(index) ?? 0) + 1);
+        view.fill(index === 1 ? -2 : index);
+      },
+    }));
+    const seen = await all(mapFramesSettled(pool, source, { ...doubles, name: 'obeying', ahead: 4 }));
+    expect(seen.get(1)).toBe('worker exited with code: 3');
+    for (const index of source.keys()) if (index !== 1) expect((seen.get(index) as Float64Array)[0]).toBe(index * 2 + 1);
+    // Two and three were behind it in the ring of the worker that died.
+    expect([0, 1, 2, 3].map((index) => made.get(index))).toEqual([1, 1, 2, 2]);
   });
 
   it('without order gives every answer once, the quick ones before the slow', async () => {
@@ -247,6 +292,35 @@ describe('frames that cannot be computed', () => {
       codes.push(outcome.status === 'fulfilled' ? outcome.view[0] : (outcome.reason as { code: string }).code);
     }
     expect(codes).toEqual([3, 'ERR_SMC_FRAME_TYPE', 'ERR_SMC_RECORD_TOO_LARGE', 5]);
+  });
+
+  it('are those that cannot be made in the ring', async () => {
+    const pool = poolOf();
+    const tooLate = async (view: Float64Array) => void view.fill(1);
+    const source = [
+      { length: 1, fill: (view: Float64Array) => view.fill(1) },
+      {
+        length: 1,
+        fill: () => {
+          throw new RangeError('not made');
+        },
+      },
+      { length: 1, fill: tooLate },
+      { length: 100_000, fill: () => undefined },
+      { length: 1.5, fill: () => undefined },
+      { fill: () => undefined } as never,
+      { length: 1 } as never,
+      undefined as never,
+      Float64Array.of(2),
+    ];
+    const found: unknown[] = [];
+    for await (const outcome of mapFramesSettled(pool, source, { ...doubles, name: 'copying', ringSize: 65_536 })) {
+      const { code, message } = outcome.status === 'rejected' ? (outcome.reason as { code?: string; message: string }) : {};
+      found.push(outcome.status === 'fulfilled' ? outcome.view[0] : (code ?? message));
+    }
+    const misuse = 'ERR_SMC_FRAME_MISUSE';
+    const type = 'ERR_SMC_FRAME_TYPE';
+    expect(found).toEqual([3, 'not made', misuse, 'ERR_SMC_RECORD_TOO_LARGE', misuse, misuse, type, type, 5]);
   });
 
   it('of the source are thrown after the answers to what came before', async () => {

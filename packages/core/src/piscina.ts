@@ -10,6 +10,8 @@ export {
   mapFramesSettled,
   type SettledFrame,
 } from './piscina/map-frames.js';
+export type { FrameFill, SourceFrame } from './piscina/lane.js';
+export type { FrameSource } from './piscina/map-run.js';
 export { type FrameHandler, type FrameReply, type FrameTypes, serveFrames } from './piscina/serve-frames.js';
 export { type ChannelHandler, serveChannel } from './piscina/serve-channel.js';
 export { type StreamTask, type StreamTaskOptions, streamTask, type TaskPool, type TaskRunOptions } from './piscina/stream-task.js';

@@ -1,20 +1,37 @@
 // lane.ts - one task of a map: frames go out to a worker in their order, answers come back in the same.
 
+import { SmcError } from '../errors.js';
 import type { TypedArray } from '../frames/frame-format.js';
+import type { WritableFrame } from '../frames/frame-writer.js';
 import { frames, type TypedFrames } from '../frames/typed-frames.js';
 import type { BusyPoll } from '../options.js';
 import type { ChannelEnd } from '../worker/channel-end.js';
 import type { FrameTypes } from './serve-frames.js';
 import { type StartedTask, startTask, type StreamTaskOptions, type TaskPool } from './stream-task.js';
 
+/** What the source gives: a frame, which is copied into the ring, or how to make one there. */
+export type SourceFrame<I extends TypedArray> = I | FrameFill<I>;
+
+/** A frame of a source that is made where the worker reads it: nothing is copied, and no memory of its own is needed. */
+export interface FrameFill<I extends TypedArray> {
+  /** Elements of the frame. */
+  readonly length: number;
+  /**
+   * Writes all elements of `view`, which hold what was there before; not to be kept. Called in this thread when there is room for the
+   * frame; once more, with the same to be written, when the worker that had it has died. What it throws is the error of the frame, and
+   * a promise that it returns is one: `ERR_SMC_FRAME_MISUSE`.
+   */
+  fill(view: I): unknown;
+}
+
 /** A frame of the source, kept until its answer has come: should the worker die, another computes it. */
-export interface Item<I> {
+export interface Item<I extends TypedArray> {
   readonly index: number;
-  readonly frame: I;
+  readonly frame: SourceFrame<I>;
 }
 
 /** What a lane tells whoever it belongs to. */
-export interface LaneEvents<I> {
+export interface LaneEvents<I extends TypedArray> {
   /** Look at it again: there may be an answer, or it has started or ended. */
   changed(): void;
   /** It cannot send this frame: the fault of the frame, not of the lane. */
@@ -99,17 +116,20 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
   async #send(): Promise<void> {
     this.#sending = true;
     for (let item = this.#outbox[0]; item !== undefined; item = this.#outbox[0]) {
+      const { frame: from } = item;
+      let frame: WritableFrame<I> | undefined;
       try {
-        const { length } = item.frame;
-        const frame = this.#frames.reserve(length);
+        frame = this.#frames.reserve(from.length);
         if (frame === undefined) {
           // Without room because the task is over, what is left here is handed to others with the rest of the queue.
-          if (await this.#frames.writable(length)) continue;
+          if (await this.#frames.writable(from.length)) continue;
           break;
         }
-        frame.view.set(item.frame as never);
+        if (ArrayBuffer.isView(from)) frame.view.set(from as never);
+        else made(from.fill(frame.view));
         frame.commit();
       } catch (error) {
+        frame?.abandon();
         this.queue.splice(this.queue.indexOf(item), 1);
         this.#events.refused(item, error);
       }
@@ -123,4 +143,11 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     this.reason = reason;
     this.#events.changed();
   }
+}
+
+/** An asynchronous fill() would write into what has been sent. */
+function made(result: unknown): void {
+  if (!(result instanceof Promise)) return;
+  result.catch(() => {});
+  throw new SmcError('ERR_SMC_FRAME_MISUSE', 'the fill() of a frame of the source returned a promise: it must be done when it returns');
 }

@@ -2,7 +2,7 @@
 
 import type { TypedArray } from '../frames/frame-format.js';
 import type { BusyPoll } from '../options.js';
-import { MapRun } from './map-run.js';
+import { type FrameSource, MapRun, type Outcome } from './map-run.js';
 import type { FrameTypes } from './serve-frames.js';
 import type { TaskPool } from './stream-task.js';
 
@@ -47,7 +47,10 @@ export type SettledFrame<O extends TypedArray> =
  *     for await (const { index, view } of mapFrames(pool, frames, { input: Float64Array, output: Float64Array })) ...
  *
  * At most `concurrency * ahead` frames are taken from the source and not yet handed out; a slow loop body stops workers and
- * source. A frame is copied once, into the ring, and kept until its answer has come: its memory must not change meanwhile.
+ * source. A frame is copied once, into the ring, and kept until its answer has come: its memory must not change meanwhile. Nothing is
+ * copied, or kept, of a frame that the source gives as {@link FrameFill}: it is made in the ring.
+ *
+ *     function* frames() { for (;;) yield { length: 8192, fill: (view) => view.fill(Math.random()) }; }
  *
  * It runs in tasks of the pool, started as frames come, that last until the map ends. Leaving the loop ends them after the
  * frames they have; that, and the end of the loop, waits for them, and for nothing else of the pool.
@@ -57,34 +60,46 @@ export type SettledFrame<O extends TypedArray> =
  * reason; the pool's error when no task can be run. SmcError `ERR_SMC_RECORD_TOO_LARGE` for a frame or an answer above
  * half the ring, `ERR_SMC_FRAME_TYPE` when the worker answers in another type, `ERR_SMC_INVALID_OPTION`.
  */
-export async function* mapFrames<I extends TypedArray, O extends TypedArray>(
+export function mapFrames<I extends TypedArray, O extends TypedArray>(
   pool: TaskPool,
-  source: Iterable<I> | AsyncIterable<I>,
+  source: FrameSource<I>,
   options: MapFramesOptions<I, O>,
 ): AsyncGenerator<MappedFrame<O>, void, undefined> {
-  for await (const outcome of mapFramesSettled(pool, source, options)) {
-    if (outcome.status === 'rejected') throw outcome.reason;
-    yield outcome;
-  }
+  return outcomes(pool, source, options, (outcome) => {
+    if ('reason' in outcome) throw outcome.reason;
+    return { index: outcome.index, view: outcome.view };
+  });
 }
 
 /**
  * The same, with the error of a frame in its place, and all others computed. When a worker dies, the frame it computed has
  * failed; those that waited behind it are given to others. It throws where no frame can be blamed.
  */
-export async function* mapFramesSettled<I extends TypedArray, O extends TypedArray>(
+export function mapFramesSettled<I extends TypedArray, O extends TypedArray>(
   pool: TaskPool,
-  source: Iterable<I> | AsyncIterable<I>,
+  source: FrameSource<I>,
   options: MapFramesOptions<I, O>,
 ): AsyncGenerator<SettledFrame<O>, void, undefined> {
+  return outcomes(pool, source, options, (outcome) => {
+    const { index } = outcome;
+    if ('reason' in outcome) return { status: 'rejected', index, reason: outcome.reason };
+    return { status: 'fulfilled', index, view: outcome.view };
+  });
+}
+
+/** One generator, and no promise for an outcome that is there: what a frame costs this thread besides its bytes. */
+async function* outcomes<I extends TypedArray, O extends TypedArray, R>(
+  pool: TaskPool,
+  source: FrameSource<I>,
+  options: MapFramesOptions<I, O>,
+  handOut: (outcome: Outcome<O>) => R,
+): AsyncGenerator<R, void, undefined> {
   const run = new MapRun(pool, source, options);
   let whole = false;
   try {
-    for (let outcome = await run.next(); outcome !== undefined; outcome = await run.next()) {
-      const { index } = outcome;
+    for (let outcome = run.take() ?? (await run.next()); outcome !== undefined; outcome = run.take() ?? (await run.next())) {
       try {
-        if ('reason' in outcome) yield { status: 'rejected', index, reason: outcome.reason };
-        else yield { status: 'fulfilled', index, view: outcome.view };
+        yield handOut(outcome);
       } finally {
         // Also where the loop is left: what was lent is given back.
         run.done(outcome);

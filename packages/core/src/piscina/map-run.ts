@@ -10,11 +10,13 @@ import { SmcError } from '../errors.js';
 import type { TypedArray } from '../frames/frame-format.js';
 import type { ReadableFrame } from '../frames/frame-reader.js';
 import { type BusyPoll, resolveOptions } from '../options.js';
-import { type Item, Lane } from './lane.js';
+import { type Item, Lane, type SourceFrame } from './lane.js';
 import type { MapFramesOptions } from './map-frames.js';
 import type { StreamTaskOptions, TaskPool } from './stream-task.js';
 
 const RING_BYTES = 1024 * 1024;
+
+export type FrameSource<I extends TypedArray> = Iterable<SourceFrame<I>> | AsyncIterable<SourceFrame<I>>;
 
 /** An answer, in place (with its frame) or copied; or why there is none. */
 export type Outcome<O extends TypedArray> =
@@ -27,7 +29,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
   readonly #ordered: boolean;
   readonly #concurrency: number;
   readonly #ahead: number;
-  readonly #source: Iterator<I> | AsyncIterator<I>;
+  readonly #source: Iterator<SourceFrame<I>> | AsyncIterator<SourceFrame<I>>;
   readonly #taskOptions: StreamTaskOptions;
   readonly #workerBusyPoll: BusyPoll | undefined;
   readonly #onAbort: () => void;
@@ -53,7 +55,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
   #wake: (() => void) | undefined;
   #wakeSource: (() => void) | undefined;
 
-  constructor(pool: TaskPool, source: Iterable<I> | AsyncIterable<I>, options: MapFramesOptions<I, O>) {
+  constructor(pool: TaskPool, source: FrameSource<I>, options: MapFramesOptions<I, O>) {
     const { ordered = true, concurrency = pool.options?.maxThreads ?? 1, ahead = 2, ringSize = RING_BYTES, signal } = options;
     this.#pool = pool;
     this.#options = options;
@@ -79,16 +81,22 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** The next outcome, until `done` is called with it; undefined when there are no more. */
-  async next(): Promise<Outcome<O> | undefined> {
+  /** The next outcome if it is there, until `done` is called with it. */
+  take(): Outcome<O> | undefined {
     if (!this.#pumping) {
       this.#pumping = true;
       void this.#pump();
     }
+    if (this.#fatal !== undefined) throw this.#fatal.error;
+    const outcome = this.#ordered ? this.#inOrder() : this.#anyOf();
+    this.#assign();
+    return outcome;
+  }
+
+  /** The next outcome when it has come, until `done` is called with it; undefined when there are no more. */
+  async next(): Promise<Outcome<O> | undefined> {
     for (;;) {
-      if (this.#fatal !== undefined) throw this.#fatal.error;
-      const outcome = this.#ordered ? this.#inOrder() : this.#anyOf();
-      this.#assign();
+      const outcome = this.take();
       if (outcome !== undefined) return outcome;
       if (this.#apart.has(this.#wanted) || (!this.#ordered && this.#apart.size > 0)) continue;
       if (this.#sourceEnded && this.#taken === 0) break;
@@ -136,7 +144,8 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
         }
         if (this.#stopped) return;
         this.#pulling = true;
-        const { done, value } = await this.#source.next();
+        const step = this.#source.next();
+        const { done, value } = 'then' in step ? await step : step;
         this.#pulling = false;
         if (done || this.#stopped) break;
         this.#accept(value);
@@ -149,15 +158,15 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     this.#changed();
   }
 
-  #accept(frame: I): void {
+  #accept(frame: SourceFrame<I>): void {
     const index = this.#count++;
     this.#taken++;
     const { input } = this.#options;
-    if (frame instanceof input) {
+    if (frame instanceof input || isFill(frame)) {
       this.#waiting.push({ index, frame });
       this.#assign();
     } else {
-      this.#fail(index, new SmcError('ERR_SMC_FRAME_TYPE', `frame ${index} of the source is no ${input.name}`));
+      this.#fail(index, new SmcError('ERR_SMC_FRAME_TYPE', `frame ${index} of the source is no ${input.name} and has no fill()`));
     }
   }
 
@@ -291,6 +300,10 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
  * frames through 2 workers on 2 processors, 19 k/s without and 13 k/s with polling (transfer lists 11 k/s).
  */
 const crowded = (threads: number): boolean => threads > usableCores() && resolveOptions({}).busyPoll === 'auto';
+
+/** What a source gives is the user's: anything. */
+const isFill = (frame: unknown): boolean =>
+  typeof frame === 'object' && frame !== null && !ArrayBuffer.isView(frame) && 'fill' in frame && typeof frame.fill === 'function';
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;

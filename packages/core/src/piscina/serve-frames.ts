@@ -48,7 +48,12 @@ export function serveFrames<I extends TypedArray, O extends TypedArray, D = unkn
     const incoming = frames(end, types.input);
     const reply = new Reply(frames(end, types.output), types.output);
     await reply.send(undefined);
-    for await (const { view } of incoming) await reply.send(await handler(view, reply, data));
+    for await (const { view } of incoming) {
+      const answer = handler(view, reply, data);
+      // No promise for an answer that is there.
+      const value = answer === undefined || ArrayBuffer.isView(answer) ? answer : await answer;
+      if (!reply.sendNow(value)) await reply.send(value);
+    }
   });
 }
 
@@ -64,7 +69,7 @@ class Reply<O extends TypedArray> implements FrameReply<O> {
 
   async reserve(length: number): Promise<O> {
     for (;;) {
-      if (this.#frame !== undefined) throw new SmcError('ERR_SMC_FRAME_MISUSE', 'one frame has one answer: reserve it once');
+      if (this.#frame !== undefined) throw alreadyReserved();
       this.#frame = this.#outgoing.reserve(length);
       if (this.#frame !== undefined) return this.#frame.view;
       if (!(await this.#outgoing.writable(length))) throw systemError('EPIPE', 'send');
@@ -72,13 +77,24 @@ class Reply<O extends TypedArray> implements FrameReply<O> {
   }
 
   async send(answer: O | undefined): Promise<void> {
+    while (!this.sendNow(answer)) {
+      if (!(await this.#outgoing.writable(answer?.length ?? 0))) throw systemError('EPIPE', 'send');
+    }
+  }
+
+  /** False when there is no room now. */
+  sendNow(answer: O | undefined): boolean {
     if (answer !== undefined && !(answer instanceof this.#type)) {
       throw new SmcError('ERR_SMC_FRAME_TYPE', `the handler returned no ${this.#type.name}`);
     }
-    if (answer !== undefined) (await this.reserve(answer.length)).set(answer as never);
-    else if (this.#frame === undefined) await this.reserve(0);
-    const frame = this.#frame;
+    if (answer !== undefined && this.#frame !== undefined) throw alreadyReserved();
+    const frame = this.#frame ?? this.#outgoing.reserve(answer?.length ?? 0);
+    if (frame === undefined) return false;
+    if (answer !== undefined) frame.view.set(answer as never);
     this.#frame = undefined;
-    frame?.commit();
+    frame.commit();
+    return true;
   }
 }
+
+const alreadyReserved = () => new SmcError('ERR_SMC_FRAME_MISUSE', 'one frame has one answer: reserve it once');
