@@ -47,8 +47,9 @@ console.log(JSON.stringify(found));
 `;
 
 /**
- * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries, usage}, where files are
- * the names in each tarball, entries says which entries of core load where nothing else is installed, and usage is what `smc` says.
+ * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries, usage, usable}, where
+ * files are the names in each tarball, entries says which entries of core load where nothing else is installed, usage is what `smc`
+ * says, and usable what `smc-probe` has found.
  */
 export async function packCheck({ quiet = false } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'smc-pack-'));
@@ -65,6 +66,7 @@ export async function packCheck({ quiet = false } = {}) {
     await step('Installing the tarballs', () => install(project, files, env), { quiet });
     await step('Entries', async () => void (result.entries = await entries(project, env)), { quiet });
     await step('The program smc', async () => void (result.usage = await usage(project, env)), { quiet });
+    await step('The program smc-probe', async () => void (result.usable = await usable(project, env)), { quiet });
     await step('Two processes', async () => void Object.assign(result, await talk(project, env)), { quiet });
     return result;
   } finally {
@@ -124,6 +126,10 @@ async function entries(project, env) {
 
 async function usage(project, env) {
   return run(process.execPath, ['node_modules/.bin/smc', '--help'], { cwd: project, env });
+}
+
+async function usable(project, env) {
+  return JSON.parse(await run(process.execPath, ['node_modules/.bin/smc-probe', '--json'], { cwd: project, env })).usable;
 }
 
 async function talk(project, env) {

@@ -15,6 +15,7 @@ interface Seen {
   files: Record<string, string[]>;
   entries: Record<string, string>;
   usage: string;
+  usable: string[];
 }
 
 it('installs from tarballs without a compiler and connects two processes over SMC-D', { timeout: 300_000 }, async () => {
@@ -25,6 +26,7 @@ it('installs from tarballs without a compiler and connects two processes over SM
   const entries = { '.': 'loads', './channel': 'loads', './worker': 'loads', './named': 'loads', './backend': 'loads', './rxjs': 'rxjs' };
   expect(seen.entries).toEqual(entries);
   expect(seen.usage).toContain('usage: smc setup');
+  expect(seen.usable).toEqual(expect.arrayContaining(['memory', 'smcd', 'tcp']));
   expect(Object.keys(seen.files)).toEqual(expect.arrayContaining(['core', 'smcd']));
   for (const name of ['smcd', 'smcr']) expect(seen.files[name]?.filter((file) => file.endsWith('.node'))).toHaveLength(1);
   for (const names of Object.values(seen.files)) {

@@ -9,6 +9,7 @@ import type { Hub } from './hub.js';
 import { type ControlMessage, decode, type ElementName, encode, PROTOCOL_VERSION } from './messages.js';
 import { type Element, OwnSegments, PeerSegments } from './segment.js';
 import { type ChannelOwner, SmcdChannel } from './smcd-channel.js';
+import { traceLinkGroup, traceMessage } from './trace.js';
 
 /** Messages that may wait for a peer that does not read. */
 const OUTBOX_MESSAGES = 4 * DOORBELL_SLOTS;
@@ -194,6 +195,7 @@ export class LinkGroup implements ChannelOwner {
   end(gone = false): void {
     if (this.lost) return;
     this.lost = true;
+    traceLinkGroup(this.id, gone ? 'has lost its peer' : 'ends');
     clearTimeout(this.#retry);
     for (const { descriptors } of this.#outbox.splice(0)) this.#closeAll(descriptors);
     this.onUse?.(this.#used);
@@ -237,6 +239,7 @@ export class LinkGroup implements ChannelOwner {
    */
   #send(message: ControlMessage, descriptors: readonly number[] = []): boolean {
     if (this.lost || this.#control === undefined) return false;
+    traceMessage(this.id, 'sends', message);
     const bytes = encode(message);
     if (this.#outbox.length === 0) {
       const result = this.#control.send(bytes, descriptors);
@@ -283,8 +286,10 @@ export class LinkGroup implements ChannelOwner {
 
   #onMessage(bytes: Buffer | undefined, descriptors: number[]): void {
     const message = bytes === undefined ? undefined : decode(bytes);
+    if (message !== undefined) traceMessage(this.id, 'gets', message);
     const understood = message !== undefined && !this.lost && this.#take(message, descriptors);
     this.#closeAll(descriptors);
+    if (bytes !== undefined && !understood) traceLinkGroup(this.id, `does not understand ${message?.type ?? bytes.toString('hex')}`);
     // Gone, or it says what no peer says: either way the link group is over. Nothing else is harmed.
     if (!understood) this.end(bytes === undefined);
   }

@@ -1,0 +1,115 @@
+// probe.ts - the program `smc-probe`: what this machine has, and what becomes of a connection to somebody.
+//
+//     smc-probe                   which transports this process can use, and for each other one why not and what helps
+//     smc-probe [HOST:]PORT       connects, sends nothing, and says the same of the connection
+//     --json                      as one line of JSON: {usable, declines}, or {usable, address, transport, ms, declines}
+//
+// Exit codes: 0 looked, or connected by whatever transport; 1 not connected; 2 wrong arguments.
+
+import { parseArgs } from 'node:util';
+import { connect, type Decline, probe, type Socket, type TransportName } from '../index.js';
+
+const USAGE = `usage: smc-probe [--json]                 the transports that this machine has, and why others cannot be used
+       smc-probe [--json] [HOST:]PORT    connects, sends nothing, and says which transport it is and why no other
+
+The options of a connection come from the environment, as in every program: SMC_TRANSPORTS, SMC_RUNTIME_DIR, SMC_DISCOVERY ...
+`;
+
+type Print = (text: string) => void;
+const write = (stream: NodeJS.WriteStream): Print => {
+  return (text) => void stream.write(text);
+};
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Asked {
+  readonly json: boolean;
+  readonly help: boolean;
+  readonly address: Address | undefined;
+}
+
+interface Connected {
+  readonly transport: TransportName;
+  readonly ms: number;
+  readonly declines: readonly Decline[];
+}
+
+/** Runs the program with these arguments; resolves to the exit code. Prints to `out`, errors to `err`. */
+export async function smcProbe(
+  args: readonly string[],
+  out: Print = write(process.stdout),
+  err: Print = write(process.stderr),
+): Promise<number> {
+  const asked = parse(args);
+  if (asked === undefined) {
+    err(USAGE);
+    return 2;
+  }
+  if (asked.help) {
+    out(USAGE);
+    return 0;
+  }
+  const { usable, declines } = probe();
+  const { address, json } = asked;
+  if (address === undefined) {
+    out(json ? `${JSON.stringify({ usable, declines })}\n` : `${usableLine(usable)}${declines.map(declineLines).join('')}`);
+    return 0;
+  }
+  const name = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+  try {
+    const found = await connection(address);
+    if (json) out(`${JSON.stringify({ usable, address: name, ...found })}\n`);
+    else out(`${usableLine(usable)}${name}: ${found.transport}, after ${found.ms} ms\n${found.declines.map(declineLines).join('')}`);
+    return 0;
+  } catch (error) {
+    // Of several addresses that refuse there is no message.
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    err(`${name}: ${message.includes(code) ? message : [code, message].filter(Boolean).join(': ')}\n`);
+    return 1;
+  }
+}
+
+/** undefined when they cannot be understood. */
+function parse(args: readonly string[]): Asked | undefined {
+  const options = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const [first] = positionals;
+    const address = first === undefined ? undefined : addressOf(first);
+    if (values.help) return { ...values, address: undefined };
+    if (positionals.length > 1 || (first !== undefined && address === undefined)) return undefined;
+    return { ...values, address };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of `7000`, `host:7000` or `[::1]:7000`. */
+function addressOf(text: string): Address | undefined {
+  const [, , bracketed, plain, digits = ''] = /^((?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === '' || port < 1 || port > 65_535) return undefined;
+  return { host: bracketed ?? plain ?? 'localhost', port };
+}
+
+/** @throws Error of the socket, as to every program */
+function connection({ host, port }: Address): Promise<Connected> {
+  return new Promise((resolve, reject) => {
+    const begin = performance.now();
+    const socket: Socket = connect({ host, port });
+    socket.once('error', reject).once('connect', () => {
+      const ms = Math.round((performance.now() - begin) * 10) / 10;
+      // As long as there is no transport there is no 'connect'.
+      resolve({ transport: socket.transport as TransportName, ms, declines: socket.declines });
+      socket.destroy();
+    });
+  });
+}
+
+const usableLine = (usable: readonly TransportName[]): string => `here: ${usable.join(', ')}\n`;
+
+const declineLines = ({ transport, side, reason, detail, hint }: Decline): string =>
+  `not ${transport}: ${reason}, ${side} (${detail})\n${hint === '' ? '' : `  what to do: ${hint}\n`}`;

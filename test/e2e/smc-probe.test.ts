@@ -1,0 +1,94 @@
+// smc-probe.test.ts - the program `smc-probe`: what it says of this machine and of a connection, and how it ends.
+
+import { execFile } from 'node:child_process';
+import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createServer, probe } from '@smcjs/core';
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+const program = join(import.meta.dirname, '../../packages/core/bin/smc-probe.mjs');
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], { env: { ...process.env, ...env } }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : (error.code as number), out, err }),
+    );
+  });
+}
+
+async function listening(server: net.Server): Promise<number> {
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+describe('smc-probe', () => {
+  it('says which transports there are, and why others are not', async () => {
+    const { usable, declines } = probe();
+    const { code, out, err } = await run([]);
+    expect([code, err]).toEqual([0, '']);
+    const lines = out.split('\n');
+    expect(lines[0]).toBe(`here: ${usable.join(', ')}`);
+    for (const { transport, reason, hint } of declines) {
+      const at = lines.findIndex((line) => line.startsWith(`not ${transport}: ${reason}, `));
+      expect(lines[at + 1]).toBe(`  what to do: ${hint}`);
+    }
+    expect(JSON.parse((await run(['--json'])).out)).toEqual({ usable, declines });
+  });
+
+  it('says what a connection to a server of ours is', async () => {
+    const bytes: number[] = [];
+    const port = await listening(createServer((socket) => void socket.on('data', (chunk) => bytes.push(chunk.length))));
+    const transport = probe().usable.includes('smcd') ? 'smcd' : 'tcp';
+    const { code, out } = await run([`127.0.0.1:${port}`]);
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^127\\.0\\.0\\.1:${port}: ${transport}, after [\\d.]+ ms$`, 'm'));
+    const json = await run(['--json', String(port)]);
+    expect(JSON.parse(json.out)).toMatchObject({ address: `localhost:${port}`, transport, declines: expect.any(Array) as unknown });
+    expect(bytes).toEqual([]);
+  });
+
+  it('shows with NODE_DEBUG what the two ends tell each other', async (context) => {
+    if (!probe().usable.includes('smcd')) context.skip('smcd cannot be used here');
+    const port = await listening(createServer((socket) => void socket.resume()));
+    const { code, err } = await run([`127.0.0.1:${port}`], { NODE_DEBUG: 'smcd' });
+    expect(code).toBe(0);
+    const told = [...err.matchAll(/^SMCD \d+: link group [0-9a-f]+ (sends|gets) (\w+): /gm)].map(
+      ([, direction, type]) => `${direction} ${type}`,
+    );
+    expect(told).toEqual(
+      expect.arrayContaining(['sends hello', 'gets hello', 'gets segment', 'gets offer', 'sends segment', 'sends answer']),
+    );
+  });
+
+  it('says why a connection to a plain server is TCP', async () => {
+    const port = await listening(net.createServer((socket) => void socket.resume()));
+    const { code, out } = await run([`127.0.0.1:${port}`], { SMC_TRANSPORTS: 'smcd,tcp' });
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^127\\.0\\.0\\.1:${port}: tcp, after`, 'm'));
+    expect(out).toMatch(/^not smcd: \S+, (path|local) \(.+\)$/m);
+  });
+
+  it('ends with 1 where nobody listens, and where an option does not allow what there is', async () => {
+    const server = net.createServer();
+    const port = await listening(server);
+    const refused = await run([`127.0.0.1:${port}`], { SMC_TRANSPORTS: 'smcd', SMC_FALLBACK: 'error' });
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toContain('ERR_SMC_FALLBACK');
+    await new Promise((resolve) => server.close(resolve));
+    expect(await run([`127.0.0.1:${port}`])).toMatchObject({ code: 1, out: '', err: expect.stringContaining('ECONNREFUSED') as string });
+  });
+
+  it('explains itself', async () => {
+    for (const args of [['x'], ['host:'], ['host:0'], ['65536'], ['::1:7000'], ['1', '2'], ['--what']]) {
+      expect(await run(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('usage: smc-probe') as string });
+    }
+    expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('usage: smc-probe') as string });
+  });
+});
