@@ -1,5 +1,6 @@
 // piscina.test.ts - rings to and from the tasks of a pool: maps, streams, and what happens when workers throw, die or are aborted.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { batches, frames, sendAll } from '@smcjs/core/channel';
 import { type FrameFill, type MapFramesOptions, mapFrames, mapFramesSettled, type SettledFrame, streamTask } from '@smcjs/core/worker';
 import fc from 'fast-check';
@@ -102,6 +103,13 @@ describe('a map over frames', () => {
     for (const index of source.keys()) if (index !== 1) expect((seen.get(index) as Float64Array)[0]).toBe(index * 2 + 1);
     // Two and three were behind it in the ring of the worker that died.
     expect([0, 1, 2, 3].map((index) => made.get(index))).toEqual([1, 1, 2, 2]);
+  });
+
+  it('waits a turn for a handler that does not wait for its reserve()', async () => {
+    const pool = poolOf();
+    const got: Float64Array[] = [];
+    for await (const { view } of mapFrames(pool, numbered(20), { ...doubles, name: 'floating' })) got.push(view.slice());
+    expect(got).toEqual(numbered(20).map(computed));
   });
 
   it('without order gives every answer once, the quick ones before the slow', async () => {
@@ -296,7 +304,6 @@ describe('frames that cannot be computed', () => {
 
   it('are those that cannot be made in the ring', async () => {
     const pool = poolOf();
-    const tooLate = async (view: Float64Array) => void view.fill(1);
     const source = [
       { length: 1, fill: (view: Float64Array) => view.fill(1) },
       {
@@ -305,11 +312,12 @@ describe('frames that cannot be computed', () => {
           throw new RangeError('not made');
         },
       },
-      { length: 1, fill: tooLate },
       { length: 100_000, fill: () => undefined },
       { length: 1.5, fill: () => undefined },
       { fill: () => undefined } as never,
       { length: 1 } as never,
+      // Has a length and a fill(), too.
+      [1, 2] as never,
       undefined as never,
       Float64Array.of(2),
     ];
@@ -320,7 +328,54 @@ describe('frames that cannot be computed', () => {
     }
     const misuse = 'ERR_SMC_FRAME_MISUSE';
     const type = 'ERR_SMC_FRAME_TYPE';
-    expect(found).toEqual([3, 'not made', misuse, 'ERR_SMC_RECORD_TOO_LARGE', misuse, misuse, type, type, 5]);
+    expect(found).toEqual([3, 'not made', 'ERR_SMC_RECORD_TOO_LARGE', misuse, misuse, type, type, type, 5]);
+  });
+
+  it.each([
+    ['a promise', (late: Promise<void>) => late],
+    // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+    ['a thenable', (late: Promise<void>) => ({ then: late.then.bind(late) })],
+    ['a promise that rejects', (late: Promise<void>) => late.then(() => Promise.reject(new Error('late')))],
+  ])('end the map where fill() returns %s: it would write into others', async (_name, returned) => {
+    const pool = poolOf();
+    const source = numbered(20).map((frame, index) => ({
+      length: 4,
+      fill: (view: Float64Array) => {
+        if (index === 5) return returned(delay(5).then(() => void view.fill(-7)));
+        view.set(frame);
+      },
+    }));
+    const seen: number[] = [];
+    const code = await codeOf(async () => {
+      for await (const { index, view } of mapFrames(pool, source, { ...doubles, name: 'copying' })) {
+        expect(view).toEqual(new Float64Array(4).fill(index * 2 + 1));
+        seen.push(index);
+        await delay(2);
+      }
+    });
+    expect(code).toBe('ERR_SMC_FRAME_MISUSE');
+    expect(seen.length).toBeLessThanOrEqual(5);
+    await delay(10);
+    expect(await pool.run(1, { name: 'plain' })).toBe(2);
+  });
+
+  it('are told, and not what the source says when it is told', async () => {
+    const pool = poolOf();
+    function* source(): Generator<Float64Array> {
+      try {
+        yield* numbered(3);
+        for (;;) yield Float64Array.of(-1);
+      } finally {
+        // biome-ignore lint/correctness/noUnsafeFinally: what a careless source does
+        throw new Error('cannot clean up');
+      }
+    }
+    const run = (leave: boolean) =>
+      messageOf(async () => {
+        for await (const _ of mapFrames(pool, source(), { ...doubles, name: 'obeying' })) if (leave) break;
+      });
+    expect(await run(false)).toBe('told to throw');
+    expect(await run(true)).toBe('cannot clean up');
   });
 
   it('of the source are thrown after the answers to what came before', async () => {

@@ -16,6 +16,12 @@ export const inPlace = serveFrames(doubles, async (view, reply) => {
   (await reply.reserve(view.length)).set(computed(view));
 });
 
+/** Careless, and works as long as there is room. */
+export const floating = serveFrames(doubles, (view, reply) => {
+  void reply.reserve(view.length).then((answer) => answer.set(computed(view)));
+  return undefined;
+});
+
 /** Does what the first element says. Whose thread it was is the last element of the answer. */
 export const obeying = serveFrames<Float64Array, Float64Array, { slow?: number }>(doubles, async (view, reply, data) => {
   const [order = 0] = view;

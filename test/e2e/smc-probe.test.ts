@@ -79,10 +79,16 @@ describe('smc-probe', () => {
     const server = net.createServer();
     const port = await listening(server);
     const refused = await run([`127.0.0.1:${port}`], { SMC_TRANSPORTS: 'smcd', SMC_FALLBACK: 'error' });
-    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused).toMatchObject({ code: 1, out: `here: ${probe().usable.join(', ')}\n` });
     expect(refused.err).toContain('ERR_SMC_FALLBACK');
+    expect(refused.err).toMatch(/^not smcd: \S+, (path|local) \(.+\)$/m);
+    const json = await run(['--json', `127.0.0.1:${port}`], { SMC_TRANSPORTS: 'smcd', SMC_FALLBACK: 'error' });
+    expect(json).toMatchObject({ code: 1, err: '' });
+    const found = JSON.parse(json.out) as { error: { code: string }; declines: { transport: string; reason: string }[] };
+    expect(found.error.code).toBe('ERR_SMC_FALLBACK');
+    expect(found.declines.map(({ transport }) => transport)).toContain('smcd');
     await new Promise((resolve) => server.close(resolve));
-    expect(await run([`127.0.0.1:${port}`])).toMatchObject({ code: 1, out: '', err: expect.stringContaining('ECONNREFUSED') as string });
+    expect(await run([`127.0.0.1:${port}`])).toMatchObject({ code: 1, err: expect.stringContaining('ECONNREFUSED') as string });
   });
 
   it('explains itself', async () => {

@@ -1,19 +1,24 @@
 // probe.ts - the program `smc-probe`: what this machine has, and what becomes of a connection to somebody.
 //
 //     smc-probe                   which transports this process can use, and for each other one why not and what helps
-//     smc-probe [HOST:]PORT       connects, sends nothing, and says the same of the connection
-//     --json                      as one line of JSON: {usable, declines}, or {usable, address, transport, ms, declines}
+//     smc-probe [HOST:]PORT       connects, sends no payload, and says the same of the connection
+//     --json                      as one line of JSON: {usable, declines}, or {usable, address, transport, ms, declines}, or, when it
+//                                 is not connected, {usable, address, error: {code, message}, declines}
 //
 // Exit codes: 0 looked, or connected by whatever transport; 1 not connected; 2 wrong arguments.
 
 import { parseArgs } from 'node:util';
+import { systemError } from '../errors.js';
 import { connect, type Decline, probe, type Socket, type TransportName } from '../index.js';
 
 const USAGE = `usage: smc-probe [--json]                 the transports that this machine has, and why others cannot be used
-       smc-probe [--json] [HOST:]PORT    connects, sends nothing, and says which transport it is and why no other
+       smc-probe [--json] [HOST:]PORT    connects, sends no payload, and says which transport it is and why no other
 
-The options of a connection come from the environment, as in every program: SMC_TRANSPORTS, SMC_RUNTIME_DIR, SMC_DISCOVERY ...
+The options of a connection come from the environment, as in every program: SMC_TRANSPORTS, SMC_RUNTIME_DIR ... With
+SMC_DISCOVERY=inline it begins as every client does then, by messages that a server without SMC takes for payload.
 `;
+/** A host that drops what it is sent says nothing. */
+const CONNECT_LIMIT_MS = 20_000;
 
 type Print = (text: string) => void;
 const write = (stream: NodeJS.WriteStream): Print => {
@@ -65,9 +70,14 @@ export async function smcProbe(
     else out(`${usableLine(usable)}${name}: ${found.transport}, after ${found.ms} ms\n${found.declines.map(declineLines).join('')}`);
     return 0;
   } catch (error) {
-    // Of several addresses that refuse there is no message.
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    err(`${name}: ${message.includes(code) ? message : [code, message].filter(Boolean).join(': ')}\n`);
+    const { code = '', message, declines: reasons = [] } = error as NodeJS.ErrnoException & { declines?: readonly Decline[] };
+    if (json) out(`${JSON.stringify({ usable, address: name, error: { code, message }, declines: reasons })}\n`);
+    else {
+      out(usableLine(usable));
+      // The message has the same reasons, without what helps; of several addresses that refuse there is none.
+      const what = reasons.length > 0 || message === '' ? code : message.includes(code) ? message : `${code}: ${message}`;
+      err(`${name}: ${what}\n${reasons.map(declineLines).join('')}`);
+    }
     return 1;
   }
 }
@@ -100,6 +110,9 @@ function connection({ host, port }: Address): Promise<Connected> {
   return new Promise((resolve, reject) => {
     const begin = performance.now();
     const socket: Socket = connect({ host, port });
+    // Also while it looks up the name and asks addresses in turn.
+    const limit = setTimeout(() => socket.destroy(systemError('ETIMEDOUT', 'connect')), CONNECT_LIMIT_MS);
+    socket.once('close', () => clearTimeout(limit));
     socket.once('error', reject).once('connect', () => {
       const ms = Math.round((performance.now() - begin) * 10) / 10;
       // As long as there is no transport there is no 'connect'.

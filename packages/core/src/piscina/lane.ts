@@ -18,8 +18,8 @@ export interface FrameFill<I extends TypedArray> {
   readonly length: number;
   /**
    * Writes all elements of `view`, which hold what was there before; not to be kept. Called in this thread when there is room for the
-   * frame; once more, with the same to be written, when the worker that had it has died. What it throws is the error of the frame, and
-   * a promise that it returns is one: `ERR_SMC_FRAME_MISUSE`.
+   * frame, and again, to write the same, as often as a worker dies that had it: what it reads must not change until the answer has
+   * come. What it throws is the error of the frame. It must be done when it returns: a promise ends the map, `ERR_SMC_FRAME_MISUSE`.
    */
   fill(view: I): unknown;
 }
@@ -36,6 +36,8 @@ export interface LaneEvents<I extends TypedArray> {
   changed(): void;
   /** It cannot send this frame: the fault of the frame, not of the lane. */
   refused(item: Item<I>, error: unknown): void;
+  /** Nothing that is in the ring can be trusted any more. */
+  spoiled(error: unknown): void;
 }
 
 export class Lane<I extends TypedArray, O extends TypedArray> {
@@ -126,7 +128,14 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
           break;
         }
         if (ArrayBuffer.isView(from)) frame.view.set(from as never);
-        else made(from.fill(frame.view));
+        else if (isThenable(from.fill(frame.view))) {
+          // It goes on writing, into whatever is there by then.
+          frame.abandon();
+          this.cancel();
+          return this.#events.spoiled(
+            new SmcError('ERR_SMC_FRAME_MISUSE', `fill() of frame ${item.index} of the source returned a promise`),
+          );
+        }
         frame.commit();
       } catch (error) {
         frame?.abandon();
@@ -145,9 +154,9 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
   }
 }
 
-/** An asynchronous fill() would write into what has been sent. */
-function made(result: unknown): void {
-  if (!(result instanceof Promise)) return;
-  result.catch(() => {});
-  throw new SmcError('ERR_SMC_FRAME_MISUSE', 'the fill() of a frame of the source returned a promise: it must be done when it returns');
+function isThenable(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('then' in value) || typeof value.then !== 'function') return false;
+  // Nobody waits for it.
+  Promise.resolve(value).catch(() => {});
+  return true;
 }

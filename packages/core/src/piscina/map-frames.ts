@@ -47,10 +47,10 @@ export type SettledFrame<O extends TypedArray> =
  *     for await (const { index, view } of mapFrames(pool, frames, { input: Float64Array, output: Float64Array })) ...
  *
  * At most `concurrency * ahead` frames are taken from the source and not yet handed out; a slow loop body stops workers and
- * source. A frame is copied once, into the ring, and kept until its answer has come: its memory must not change meanwhile. Nothing is
- * copied, or kept, of a frame that the source gives as {@link FrameFill}: it is made in the ring.
+ * source. A frame is copied once, into the ring, and kept until its answer has come: its memory must not change meanwhile. One that the
+ * source gives as {@link FrameFill} is made in the ring: nothing is copied, and only that object is kept.
  *
- *     function* frames() { for (;;) yield { length: 8192, fill: (view) => view.fill(Math.random()) }; }
+ *     function* frames() { for (let i = 0; ; i++) yield { length: 8192, fill: (view) => view.fill(i) }; }
  *
  * It runs in tasks of the pool, started as frames come, that last until the map ends. Leaving the loop ends them after the
  * frames they have; that, and the end of the loop, waits for them, and for nothing else of the pool.
@@ -95,6 +95,7 @@ async function* outcomes<I extends TypedArray, O extends TypedArray, R>(
   handOut: (outcome: Outcome<O>) => R,
 ): AsyncGenerator<R, void, undefined> {
   const run = new MapRun(pool, source, options);
+  let thrown: { readonly error: unknown } | undefined;
   let whole = false;
   try {
     for (let outcome = run.take() ?? (await run.next()); outcome !== undefined; outcome = run.take() ?? (await run.next())) {
@@ -106,7 +107,13 @@ async function* outcomes<I extends TypedArray, O extends TypedArray, R>(
       }
     }
     whole = true;
+  } catch (error) {
+    thrown = { error };
+    throw error;
   } finally {
-    await run.stop(whole);
+    // Why the map ended is worth more than what the source says when it is told.
+    await run.stop(whole).catch((error: unknown) => {
+      throw thrown === undefined ? error : thrown.error;
+    });
   }
 }

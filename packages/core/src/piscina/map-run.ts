@@ -159,10 +159,11 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
   }
 
   #accept(frame: SourceFrame<I>): void {
+    const { input } = this.#options;
+    const usable = frame instanceof input || isFill(frame);
     const index = this.#count++;
     this.#taken++;
-    const { input } = this.#options;
-    if (frame instanceof input || isFill(frame)) {
+    if (usable) {
       this.#waiting.push({ index, frame });
       this.#assign();
     } else {
@@ -195,6 +196,10 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
         this.#changed();
       },
       refused: ({ index }, error) => this.#fail(index, error),
+      spoiled: (error) => {
+        this.#fatal ??= { error };
+        this.#changed();
+      },
     });
     this.#lanes.push(lane);
     return true;
@@ -301,9 +306,14 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
  */
 const crowded = (threads: number): boolean => threads > usableCores() && resolveOptions({}).busyPoll === 'auto';
 
-/** What a source gives is the user's: anything. */
+/** What a source gives is the user's: anything. Arrays have a fill() that is another. */
 const isFill = (frame: unknown): boolean =>
-  typeof frame === 'object' && frame !== null && !ArrayBuffer.isView(frame) && 'fill' in frame && typeof frame.fill === 'function';
+  typeof frame === 'object' &&
+  frame !== null &&
+  !ArrayBuffer.isView(frame) &&
+  !Array.isArray(frame) &&
+  'fill' in frame &&
+  typeof frame.fill === 'function';
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;

@@ -50,8 +50,8 @@ export function serveFrames<I extends TypedArray, O extends TypedArray, D = unkn
     await reply.send(undefined);
     for await (const { view } of incoming) {
       const answer = handler(view, reply, data);
-      // No promise for an answer that is there.
-      const value = answer === undefined || ArrayBuffer.isView(answer) ? answer : await answer;
+      // No promise for an answer that is there. Without one a `reserve` of the handler may still be on its way.
+      const value = ArrayBuffer.isView(answer) ? answer : await answer;
       if (!reply.sendNow(value)) await reply.send(value);
     }
   });
