@@ -1,4 +1,4 @@
-// vitest.config.ts - where the tests are and how they run. Every file has a process of its own.
+// vitest.config.ts - where the tests are and how they run. Every file has a process of its own, but in the test guest.
 
 import { defineConfig } from 'vitest/config';
 
@@ -25,6 +25,7 @@ const OF_THEIR_OWN = [
   'smcr-processes',
   'smcr-sockets',
   'tcp-option',
+  'teardown',
 ].map((name) => `test/guest/${name}.test.ts`);
 const guest = {
   setupFiles: ['test/guest/setup.ts'],

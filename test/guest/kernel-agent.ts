@@ -60,6 +60,7 @@ export class KernelAgent {
 
   /** @throws Error with the text of the system's error. */
   do(what: string, args: Readonly<Record<string, unknown>>): Promise<Line> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the kernel agent has ended'));
     const tag = ++this.#tag;
     const answer = new Promise<Line>((resolve, reject) => this.#waiting.set(tag, { resolve, reject }));
     const command = `${JSON.stringify({ tag, do: what, ...args })}\n`;
@@ -82,7 +83,12 @@ export class KernelAgent {
 
   /** By SIGKILL, when it has answered something; it ends by itself otherwise. */
   kill(): void {
-    if (this.#pid !== undefined && !this.#socket.destroyed) process.kill(this.#pid, 'SIGKILL');
+    try {
+      if (this.#pid !== undefined && !this.#socket.destroyed) process.kill(this.#pid, 'SIGKILL');
+    } catch (error) {
+      // It has ended by itself, and the news of that is on its way.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
     this.#socket.destroy();
   }
 

@@ -302,7 +302,7 @@ describe('nothing is left behind', () => {
     expect(descriptors()).toBe(before.descriptors);
     expect(mappings()).toBe(before.mappings);
     // An address sanitizer keeps what is freed for a while.
-    if (!process.env.LD_PRELOAD) expect(process.memoryUsage().rss).toBeLessThan(before.rss + (16 << 20));
+    if (!process.env.LD_PRELOAD) expect(process.memoryUsage().rss).toBeLessThan(before.rss + (8 << 20));
     // Nothing of them is found in the queue.
     expect(poll(queue)).toEqual([]);
     const shown = execFileSync('rdma', ['resource', 'show', 'qp'], { encoding: 'utf8' });
