@@ -9,7 +9,7 @@ import { guestLacks, runInGuest } from './guest/boot.mjs';
 import { setup } from './setup.mjs';
 import { ROOT, runAsProgram, StepError } from './steps.mjs';
 
-/** Seconds for the whole suite, which takes up to 19 minutes on two processors that are emulated; and in full length. */
+/** Seconds for the whole suite, which takes 13 minutes on two processors that are emulated; and in full length. */
 const LIMIT = { short: 1200, long: 1800 };
 
 /**
@@ -45,7 +45,7 @@ export async function testGuest(args = [], { long = false } = {}) {
   }
 }
 
-/** Prints what comes in pieces line by line: other tests may print at the same time. */
+/** Prints what comes in pieces line by line. */
 function wholeLines() {
   let rest = '';
   return (chunk) => {

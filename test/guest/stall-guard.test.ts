@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Message, Peer } from '../support/peer.js';
 import { type Completion, completions, type End, loopbackGid, makeEnd, openRxe, receives, sends, toRts } from './connected.js';
+import { STALL_SECONDS } from './lengths.js';
 import { NUMBERED, SLOTS, type Stall, type Start, TEST_LINK } from './stalled.js';
 
 const LLC = 44;
@@ -114,15 +115,18 @@ it.each([
   // Two at a time: most of it is waiting, but not for two processors that are busy.
   [['elsewhere', 'busy'] as const, ['handler', 'wait'] as const],
   [['elsewhere', 'execSync'] as const, ['handler', 'busy'] as const],
-])('a loop that stands still for 10 s in a callback (%s; another one: %s) loses nothing, and its peer notices nothing', async (...two) => {
-  // Both to their end: what one leaves behind must not run beside the next test.
-  for (const end of await Promise.allSettled(two.map(standsStill))) if (end.status === 'rejected') throw end.reason;
-});
+])(
+  'a loop that stands still for seconds in a callback (%s; another one: %s) loses nothing, and its peer notices nothing',
+  async (...two) => {
+    // Both to their end: what one leaves behind must not run beside the next test.
+    for (const end of await Promise.allSettled(two.map(standsStill))) if (end.status === 'rejected') throw end.reason;
+  },
+);
 
 async function standsStill([where, how]: readonly [Stall['where'], Stall['how']]): Promise<void> {
   const tester = await Tester.make();
   await tester.numbered(10);
-  const proceed = await tester.stalls({ where, how, seconds: 10 });
+  const proceed = await tester.stalls({ where, how, seconds: STALL_SECONDS });
   await tester.testLink(1);
   // More than four times as many as there are receives.
   await tester.numbered(200);
