@@ -1,41 +1,14 @@
 // piscina.test.ts - rings to and from the tasks of a pool: maps, streams, and what happens when workers throw, die or are aborted.
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { batches, frames, sendAll } from '@smcjs/core/channel';
-import { type FrameFill, type MapFramesOptions, mapFrames, mapFramesSettled, type SettledFrame, streamTask } from '@smcjs/core/worker';
+import { type MapFramesOptions, mapFrames, mapFramesSettled, streamTask } from '@smcjs/core/worker';
 import fc from 'fast-check';
-import { Piscina } from 'piscina';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Piscina } from 'piscina';
+import { describe, expect, it } from 'vitest';
 import { collect, settled, until } from '../support/events.js';
 import { codeOf } from '../threads/pair.js';
+import { all, doubles, filename, messageOf, numbered, poolOf } from './pool.js';
 import { computed } from './pool-worker.js';
-
-const filename = new URL('../dist/adapters/pool-worker.js', import.meta.url).href;
-const doubles = { input: Float64Array, output: Float64Array };
-
-function poolOf(options: ConstructorParameters<typeof Piscina>[0] = {}): Piscina {
-  const pool = new Piscina({ filename, minThreads: 1, maxThreads: 2, ...options });
-  onTestFinished(() => pool.destroy());
-  return pool;
-}
-
-const numbered = (count: number, length = 4): Float64Array[] =>
-  Array.from({ length: count }, (_, index) => new Float64Array(length).fill(index));
-
-const messageOf = async (run: () => Promise<unknown>): Promise<string | undefined> =>
-  run().then(
-    () => undefined,
-    (error: Error) => error.message,
-  );
-
-async function all(outcomes: AsyncIterable<SettledFrame<Float64Array>>): Promise<Map<number, Float64Array | string>> {
-  const seen = new Map<number, Float64Array | string>();
-  for await (const outcome of outcomes) {
-    expect(seen.has(outcome.index)).toBe(false);
-    seen.set(outcome.index, outcome.status === 'fulfilled' ? outcome.view.slice() : (outcome.reason as Error).message);
-  }
-  return seen;
-}
 
 describe('a map over frames', () => {
   it('equals a plain map, in order, whatever the frames and the bounds are', { timeout: 180_000 }, async () => {
@@ -58,51 +31,6 @@ describe('a map over frames', () => {
       }),
       { numRuns: 15 },
     );
-  });
-
-  it('makes frames in the ring where the source says how, between others that are copied', { timeout: 180_000 }, async () => {
-    const pool = poolOf();
-    const frame = fc.record({
-      values: fc.array(fc.double(), { maxLength: 300 }).map((values) => Float64Array.from(values)),
-      made: fc.boolean(),
-    });
-    const plan = fc.record({
-      source: fc.array(frame, { maxLength: 40 }),
-      ahead: fc.integer({ min: 1, max: 4 }),
-      asynchronous: fc.boolean(),
-    });
-    await fc.assert(
-      fc.asyncProperty(plan, async ({ source, ahead, asynchronous }) => {
-        const given = source.map(({ values, made }) =>
-          made ? { length: values.length, fill: (view: Float64Array) => view.set(values) } : values,
-        );
-        async function* later(): AsyncGenerator<Float64Array | FrameFill<Float64Array>> {
-          for (const one of given) yield one;
-        }
-        const got: Float64Array[] = [];
-        const options = { ...doubles, ahead, name: 'inPlace', ringSize: 16_384 };
-        for await (const { view } of mapFrames(pool, asynchronous ? later() : given, options)) got.push(view.slice());
-        expect(got).toEqual(source.map(({ values }) => computed(values)));
-      }),
-      { numRuns: 15 },
-    );
-  });
-
-  it('makes a frame again, the same, when the worker that had it behind another has died', async () => {
-    const pool = poolOf({ maxThreads: 1 });
-    const made = new Map<number, number>();
-    const source = Array.from({ length: 12 }, (_, index) => ({
-      length: 4,
-      fill: (view: Float64Array) => {
-        made.set(index, (made.get(index) ?? 0) + 1);
-        view.fill(index === 1 ? -2 : index);
-      },
-    }));
-    const seen = await all(mapFramesSettled(pool, source, { ...doubles, name: 'obeying', ahead: 4 }));
-    expect(seen.get(1)).toBe('worker exited with code: 3');
-    for (const index of source.keys()) if (index !== 1) expect((seen.get(index) as Float64Array)[0]).toBe(index * 2 + 1);
-    // Two and three were behind it in the ring of the worker that died.
-    expect([0, 1, 2, 3].map((index) => made.get(index))).toEqual([1, 1, 2, 2]);
   });
 
   it('waits a turn for a handler that does not wait for its reserve()', async () => {
@@ -300,63 +228,6 @@ describe('frames that cannot be computed', () => {
       codes.push(outcome.status === 'fulfilled' ? outcome.view[0] : (outcome.reason as { code: string }).code);
     }
     expect(codes).toEqual([3, 'ERR_SMC_FRAME_TYPE', 'ERR_SMC_RECORD_TOO_LARGE', 5]);
-  });
-
-  it('are those that cannot be made in the ring', async () => {
-    const pool = poolOf();
-    const source = [
-      { length: 1, fill: (view: Float64Array) => view.fill(1) },
-      {
-        length: 1,
-        fill: () => {
-          throw new RangeError('not made');
-        },
-      },
-      { length: 100_000, fill: () => undefined },
-      { length: 1.5, fill: () => undefined },
-      { fill: () => undefined } as never,
-      { length: 1 } as never,
-      // Has a length and a fill(), too.
-      [1, 2] as never,
-      undefined as never,
-      Float64Array.of(2),
-    ];
-    const found: unknown[] = [];
-    for await (const outcome of mapFramesSettled(pool, source, { ...doubles, name: 'copying', ringSize: 65_536 })) {
-      const { code, message } = outcome.status === 'rejected' ? (outcome.reason as { code?: string; message: string }) : {};
-      found.push(outcome.status === 'fulfilled' ? outcome.view[0] : (code ?? message));
-    }
-    const misuse = 'ERR_SMC_FRAME_MISUSE';
-    const type = 'ERR_SMC_FRAME_TYPE';
-    expect(found).toEqual([3, 'not made', 'ERR_SMC_RECORD_TOO_LARGE', misuse, misuse, type, type, type, 5]);
-  });
-
-  it.each([
-    ['a promise', (late: Promise<void>) => late],
-    // biome-ignore lint/suspicious/noThenProperty: that is what it is about
-    ['a thenable', (late: Promise<void>) => ({ then: late.then.bind(late) })],
-    ['a promise that rejects', (late: Promise<void>) => late.then(() => Promise.reject(new Error('late')))],
-  ])('end the map where fill() returns %s: it would write into others', async (_name, returned) => {
-    const pool = poolOf();
-    const source = numbered(20).map((frame, index) => ({
-      length: 4,
-      fill: (view: Float64Array) => {
-        if (index === 5) return returned(delay(5).then(() => void view.fill(-7)));
-        view.set(frame);
-      },
-    }));
-    const seen: number[] = [];
-    const code = await codeOf(async () => {
-      for await (const { index, view } of mapFrames(pool, source, { ...doubles, name: 'copying' })) {
-        expect(view).toEqual(new Float64Array(4).fill(index * 2 + 1));
-        seen.push(index);
-        await delay(2);
-      }
-    });
-    expect(code).toBe('ERR_SMC_FRAME_MISUSE');
-    expect(seen.length).toBeLessThanOrEqual(5);
-    await delay(10);
-    expect(await pool.run(1, { name: 'plain' })).toBe(2);
   });
 
   it('are told, and not what the source says when it is told', async () => {
