@@ -2,7 +2,7 @@
 
 import { MeasureError } from './errors.js';
 import { laneOf, type Mode, type Touch, type TransportName } from './lanes.js';
-import { type Ends, Pair } from './pair/pair.js';
+import { type Ends, Pairs } from './pair/pair.js';
 import type { Result } from './report/results.js';
 
 /** What to measure. */
@@ -25,25 +25,30 @@ export interface Request {
 export type Progress = (step: 'starting' | 'connecting' | 'warming' | 'measuring' | 'done', request: Request) => void;
 
 /**
- * Measures one transport between two fresh processes, which are gone when the promise settles.
- *
- * Every byte is checked by its receiver. The figures are of one run on this machine now: compare figures only with
- * others taken right before or after, as the benchmark's rounds do.
- *
- * @throws MeasureError with `failure`: `unavailable` (the transport cannot be used here, the message says why), `failed`,
- *   or `mismatch` (bytes were lost or changed).
+ * Measurements in one pair of processes for each transport: what is measured again runs code that is compiled by then. A new process
+ * takes a third of a second to come to its full rate over a ring, and longer over TCP.
  */
-export async function measurePair(request: Request, onProgress?: Progress): Promise<Result> {
-  onProgress?.('starting', request);
-  const pair = new Pair(laneOf(request.transport, request.mode));
-  try {
-    return await measureIn(pair, request, onProgress);
-  } finally {
-    await pair.stop();
+export class Measurements {
+  readonly #pairs = new Pairs();
+
+  /**
+   * Every byte is checked by its receiver. The figures are of one run on this machine now: compare figures only with others taken right
+   * before or after, as the benchmark's rounds do.
+   *
+   * @throws MeasureError with `failure`: `unavailable` (the transport cannot be used here, the message says why), `failed`,
+   *   or `mismatch` (bytes were lost or changed).
+   */
+  measure(request: Request, onProgress?: Progress): Promise<Result> {
+    return measureIn(this.#pairs.of(laneOf(request.transport, request.mode)), request, onProgress);
+  }
+
+  /** Ends the processes. */
+  stop(): Promise<void> {
+    return this.#pairs.stop();
   }
 }
 
-/** As {@link measurePair}, in a pair that is already running and stays so. */
+/** In a pair that is already running and stays so. */
 export async function measureIn(pair: Ends, request: Request, onProgress?: Progress): Promise<Result> {
   const { kind, bytes, budgetMs } = request;
   if (!(Number.isInteger(bytes) && bytes > 0 && bytes % 64 === 0)) throw new RangeError('bytes must be a positive multiple of 64');

@@ -15,7 +15,10 @@ interface Figures {
   readonly msgs_per_s?: number;
   readonly gb_per_s?: number;
 }
-type MeasurePair = (request: Request) => Promise<Figures>;
+interface Measurements {
+  measure(request: Request): Promise<Figures>;
+  stop(): Promise<void>;
+}
 
 interface Row {
   readonly label: string;
@@ -64,22 +67,31 @@ const OURS = {
 const ROUNDS = 3;
 const BUDGET_MS = 250;
 
-/** Measures every cell in each of three rounds and prints medians: what disturbs the machine meets all transports alike. */
+/**
+ * Measures every cell in each of three rounds and prints medians: what disturbs the machine meets all transports alike, and the first round,
+ * in which code is still being compiled, decides nothing.
+ */
 export async function compare(transport: string | undefined): Promise<void> {
   heading('4. Side by side: write() and the data event of a socket, two processes');
-  const measurePair = await benchmark();
+  const measurements = await benchmark();
   const lanes = [TCP, UNIX, transport === 'smcd' ? OURS.smcd : OURS.other];
   const cells = ROWS.map(() => lanes.map((): number[] => []));
   const progress = new Progress(ROUNDS * ROWS.length * lanes.length);
-  for (let round = 1; round <= ROUNDS; round++) {
-    for (const [r, row] of ROWS.entries()) {
-      for (const [l, lane] of lanes.entries()) {
-        progress.begin(`round ${round} of ${ROUNDS}: ${row.label}, ${lane.name}`);
-        const { kind, bytes, value } = row;
-        const figure = value(await measurePair({ transport: lane.transport, mode: lane.mode, kind, bytes, budgetMs: BUDGET_MS }));
-        if (figure !== undefined) cells[r]?.[l]?.push(figure);
+  try {
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const [r, row] of ROWS.entries()) {
+        for (const [l, lane] of lanes.entries()) {
+          progress.begin(`round ${round} of ${ROUNDS}: ${row.label}, ${lane.name}`);
+          const { kind, bytes, value } = row;
+          const figure = value(
+            await measurements.measure({ transport: lane.transport, mode: lane.mode, kind, bytes, budgetMs: BUDGET_MS }),
+          );
+          if (figure !== undefined) cells[r]?.[l]?.push(figure);
+        }
       }
     }
+  } finally {
+    await measurements.stop();
   }
   progress.end();
   const [tcp, unix] = [0, 1];
@@ -95,9 +107,11 @@ export async function compare(transport: string | undefined): Promise<void> {
 }
 
 /** The benchmark is not part of this package; it is compiled beside it. */
-async function benchmark(): Promise<MeasurePair> {
-  const module = (await import(new URL('../../../../bench/dist/measure.js', import.meta.url).href)) as { measurePair: MeasurePair };
-  return module.measurePair;
+async function benchmark(): Promise<Measurements> {
+  const module = (await import(new URL('../../../../bench/dist/measure.js', import.meta.url).href)) as {
+    Measurements: new () => Measurements;
+  };
+  return new module.Measurements();
 }
 
 function median(values: readonly number[]): number {
