@@ -133,14 +133,14 @@ async function standsStill([where, how]: readonly [Stall['where'], Stall['how']]
   await tester.testLink(2);
   await proceed();
   await tester.numbered(10);
+  // Before the third, which the guard answers, too, when the loop is late because the other process is busy.
+  const { stalls, answered, kept } = (await tester.told()).counters as { stalls: number; answered: number; kept: number };
   await tester.testLink(3);
   const told = await tester.told();
   expect(told.numbers).toEqual(tester.expected);
   expect(told.tests).toEqual({ answered: 3, open: 0 });
-  const { stalls, answered, kept } = told.counters as { stalls: number; answered: number; kept: number };
   expect(stalls).toBeGreaterThanOrEqual(1);
-  // The third, too, when its loop is late because the other process is busy.
-  expect([2, 3]).toContain(answered);
+  expect(answered).toBe(2);
   expect(kept).toBeGreaterThanOrEqual(200);
 }
 
