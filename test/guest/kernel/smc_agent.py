@@ -24,6 +24,7 @@ a thread of its own. Connections have names. Ends when stdin does.
 `tcp` instead of the kernel's SMC, and AF_SMC (family 43) instead of AF_INET with IPPROTO_SMC: "kind" of listen and connect.
 """
 
+import errno
 import json
 import os
 import resource
@@ -114,7 +115,12 @@ def receive(name, bytes, seed=0, start=0):
 
 
 def exchange(name, bytes, seed=0, theirs=0):
+    """
+    Of a broken connection the kernel tells one direction the reason, whichever asks first; the other gets EPIPE, or when it reads
+    ENOTCONN as if there had never been one. The reason is what is told.
+    """
     errors = []
+    result = None
 
     def sending():
         try:
@@ -124,10 +130,13 @@ def exchange(name, bytes, seed=0, theirs=0):
 
     sender = threading.Thread(target=sending)
     sender.start()
-    result = receive(name, bytes, theirs)
+    try:
+        result = receive(name, bytes, theirs)
+    except OSError as error:
+        errors.append(error)
     sender.join()
     if errors:
-        raise errors[0]
+        raise min(errors, key=lambda error: (error.errno == errno.ENOTCONN, error.errno == errno.EPIPE))
     return result
 
 
