@@ -13,6 +13,8 @@ export const transfer = (frame: Float64Array): unknown => {
   return move(frame);
 };
 
-export const frames = serveFrames({ input: Float64Array, output: Float64Array }, async (view, reply) => {
-  compute(view, await reply.reserve(view.length));
+/** The answer is the frame, in its place. */
+export const frames = serveFrames({ input: Float64Array, output: Float64Array }, (view) => {
+  compute(view, view);
+  return view;
 });

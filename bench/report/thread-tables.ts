@@ -60,7 +60,7 @@ export function frameTables(results: readonly Result[], ratios: readonly Ratio[]
     of('processes', 'lines', { tcp: 'vs TCP', ipc: 'vs IPC' }),
     {
       title: `Piscina, ${byteName(pool[0]?.bytes ?? 0)} frames there and back through 2 workers`,
-      note: 'The main thread touches every line of frames and answers, a worker computes every element; arrays are used again.',
+      note: 'The main thread touches every line of frames and answers, a worker computes every element in its place; arrays are used again.',
       header: ['', 'frames/s', 'GB/s', 'vs transfer lists'],
       rows: pool.map((row) => [label(row), rate(row.msgs_per_s), digits(row.gb_per_s), timesOf(ratios, row, METRIC, 'transfer')]),
     },

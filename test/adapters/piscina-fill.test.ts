@@ -29,7 +29,7 @@ describe('a frame that is made in the ring', () => {
           for (const one of given) yield one;
         }
         const got: Float64Array[] = [];
-        const options = { ...doubles, ahead, name: 'inPlace', ringSize: 16_384 };
+        const options = { ...doubles, ahead, name: 'reserving', ringSize: 16_384 };
         for await (const { view } of mapFrames(pool, asynchronous ? later() : given, options)) got.push(view.slice());
         expect(got).toEqual(source.map(({ values }) => computed(values)));
       }),

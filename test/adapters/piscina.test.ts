@@ -18,7 +18,7 @@ describe('a map over frames', () => {
       source: fc.array(frame, { maxLength: 40 }),
       ahead: fc.integer({ min: 1, max: 4 }),
       concurrency: fc.integer({ min: 1, max: 3 }),
-      name: fc.constantFrom('copying', 'inPlace'),
+      name: fc.constantFrom('copying', 'reserving'),
     });
     await fc.assert(
       fc.asyncProperty(plan, async ({ source, ...options }) => {
@@ -101,7 +101,7 @@ describe('a map over frames', () => {
     function* source(): Generator<Float64Array> {
       for (let i = 0; i < 100; i++) yield (first as Float64Array).fill(0);
     }
-    const options = { ...doubles, name: 'inPlace', ringSize: 2 ** 21, concurrency: 2, ahead: 4 };
+    const options = { ...doubles, name: 'reserving', ringSize: 2 ** 21, concurrency: 2, ahead: 4 };
     for await (const { view } of mapFrames(pool, source(), options)) if (view.every((value) => value === 1)) count++;
     expect(count).toBe(100);
   });

@@ -12,8 +12,26 @@ export const computed = (frame: Float64Array): Float64Array => frame.map((value)
 
 export const copying = serveFrames(doubles, (view) => computed(view));
 
-export const inPlace = serveFrames(doubles, async (view, reply) => {
+export const reserving = serveFrames(doubles, async (view, reply) => {
   (await reply.reserve(view.length)).set(computed(view));
+});
+
+/** The answer is the frame. */
+export const inPlace = serveFrames<Float64Array, Float64Array, { dies?: number }>(doubles, (view, _reply, data) => {
+  const dies = data?.dies !== undefined && view[0] === data.dies;
+  view.set(computed(view));
+  if (dies) process.exit(6);
+  return view;
+});
+
+/** In all manners: the length of the frame says which. */
+export const changing = serveFrames<Float64Array, Float64Array>(doubles, async (view, reply) => {
+  const answer = computed(view);
+  if (view.length % 4 === 0) return answer;
+  if (view.length % 4 === 1) return void (await reply.reserve(view.length)).set(answer);
+  view.set(answer);
+  if (view.length % 4 === 2) await delay(0);
+  return view;
 });
 
 /** Careless, and works as long as there is room. */
@@ -41,6 +59,12 @@ export const sums = serveFrames({ input: Float32Array, output: Uint32Array }, (v
   let sum = 0;
   for (const value of view) sum += value;
   return Uint32Array.of(sum);
+});
+
+/** Reserves an answer, and returns the frame all the same. */
+export const doubled = serveFrames(doubles, async (view, reply) => {
+  await reply.reserve(1);
+  return view;
 });
 
 export const silent = serveFrames(doubles, async () => {});

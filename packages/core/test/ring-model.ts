@@ -63,11 +63,11 @@ export function wind(producer: RingProducer, consumer: RingConsumer, cursor: num
 
 export type ByteOp =
   | {
-      readonly do: 'write' | 'reserve' | 'claim' | 'collect' | 'peek' | 'copy' | 'release' | 'advance';
+      readonly do: 'write' | 'reserve' | 'claim' | 'collect' | 'keep' | 'peek' | 'copy' | 'release' | 'advance';
       readonly length: number;
       readonly part: number;
     }
-  | { readonly do: 'publish' | 'announce' | 'elsewhere' };
+  | { readonly do: 'publish' | 'announce' | 'elsewhere' | 'unkeep' };
 
 /** Lengths of every magnitude up to twice the capacity; small ones and those about the capacity are likely. */
 const lengths = (capacity: number): fc.Arbitrary<number> =>
@@ -75,11 +75,12 @@ const lengths = (capacity: number): fc.Arbitrary<number> =>
 
 export function byteOps(capacity: number, maxLength = 60): fc.Arbitrary<ByteOp[]> {
   const sized = fc.record({
-    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'collect' | 'peek' | 'copy' | 'release' | 'advance'>(
+    do: fc.constantFrom<'write' | 'reserve' | 'claim' | 'collect' | 'keep' | 'peek' | 'copy' | 'release' | 'advance'>(
       'write',
       'reserve',
       'claim',
       'collect',
+      'keep',
       'peek',
       'copy',
       'release',
@@ -88,7 +89,9 @@ export function byteOps(capacity: number, maxLength = 60): fc.Arbitrary<ByteOp[]
     length: lengths(capacity),
     part: fc.nat(100),
   });
-  const plain = fc.record({ do: fc.constantFrom<'publish' | 'announce' | 'elsewhere'>('publish', 'announce', 'elsewhere') });
+  const plain = fc.record({
+    do: fc.constantFrom<'publish' | 'announce' | 'elsewhere' | 'unkeep'>('publish', 'announce', 'elsewhere', 'unkeep'),
+  });
   return fc.array(fc.oneof({ weight: 4, arbitrary: sized }, { weight: 2, arbitrary: plain }), { maxLength });
 }
 
@@ -101,7 +104,10 @@ export function runBytes(memory: RingMemory, ops: readonly ByteOp[], start = 0):
   // Positions in the stream: written, published; released, announced; and what the consumer has last been told.
   let [written, published, released, announced, known] = [start, start, start, start, start];
 
-  const free = () => capacity - (written - announced);
+  // What the producer keeps to itself, given back or not.
+  let kept: number | undefined;
+
+  const free = () => capacity - (written - Math.min(announced, kept ?? announced));
   const put = (view: Uint8Array, length: number) => view.set(bytesAt(written, length).subarray(0, length));
   const toEnd = () => capacity - (written % capacity);
 
@@ -145,6 +151,16 @@ export function runBytes(memory: RingMemory, ops: readonly ByteOp[], start = 0):
         written += op.length;
         break;
       }
+      case 'keep': {
+        const least = kept ?? announced;
+        kept = least + Math.floor(((written - least) * op.part) / 100);
+        producer.keep(kept);
+        break;
+      }
+      case 'unkeep':
+        kept = undefined;
+        producer.keep(undefined);
+        break;
       case 'elsewhere':
         // Another ring of this thread takes the stage.
         new RingProducer(allocateShared(64)).collect(1);

@@ -2,6 +2,7 @@
 //
 //   +0  length   32 bits: bytes of the body, 4 + the payload rounded up to 8; 0xffffffff = skip to the end of the ring
 //   +4  tag      32 bits: 0x5346 << 16 | padding bytes << 8 | kind of element
+//                0x53460000 and no payload: a mark, which is no frame (piscina/serve-frames.ts: the answer is where the frame was)
 //   +8  payload  the elements, in the byte order of the machine
 //   ... padding  to a multiple of 8, so that the next frame, and its elements, are aligned
 //
@@ -75,6 +76,9 @@ export const framedBytes = (body: number): number => 4 + body;
 export const maxPayload = (capacity: number): number => capacity / 2 - FRAME_HEADER_BYTES;
 
 export const tagOf = (kind: number, payload: number): number => (MARK << 16) | (((8 - (payload & 7)) & 7) << 8) | kind;
+
+/** Of a header with neither kind nor elements: a sign whose meaning users of frames agree on, no frame. */
+export const MARK_TAG = tagOf(0, 0);
 
 /** Is this the tag of a frame? Then its low 16 bits mean something. */
 export const isTag = (tag: number): boolean => tag >>> 16 === MARK;

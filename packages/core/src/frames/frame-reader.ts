@@ -8,12 +8,14 @@ import { maxRecord } from '../ring/records.js';
 import { load } from '../ring/words.js';
 import { at, type Place, placeOf, poison, watch } from './frame-checks.js';
 import {
+  bodyBytes,
   elementsOf,
   FILLER,
   FRAME_HEADER_BYTES,
   framedBytes,
   isTag,
   kindOf,
+  MARK_TAG,
   nameOf,
   type TypedArray,
   type TypedArrayConstructor,
@@ -58,6 +60,23 @@ export class FrameReader<T extends TypedArray> {
   }
 
   take(): ReadableFrame<T> | undefined {
+    const body = this.#body();
+    return body === undefined ? undefined : this.#framed(body, this.#tag());
+  }
+
+  /** The next frame, or 'mark' where a mark came instead, which is taken with that. */
+  takeOrMark(): ReadableFrame<T> | 'mark' | undefined {
+    const body = this.#body();
+    if (body === undefined) return undefined;
+    const tag = this.#tag();
+    if (body !== bodyBytes(0) || tag !== MARK_TAG) return this.#framed(body, tag);
+    this.link.rx.advance(FRAME_HEADER_BYTES);
+    this.link.taken(FRAME_HEADER_BYTES);
+    return 'mark';
+  }
+
+  /** Bytes of the body of what comes next, which is all there; undefined when nothing is. Passes over a filler. */
+  #body(): number | undefined {
     if (this.held !== undefined) throw new SmcError('ERR_SMC_FRAME_MISUSE', `the frame before is not released${at(this.held.place)}`);
     const { rx, receivable } = this.link;
     if (!receivable) return undefined;
@@ -75,16 +94,24 @@ export class FrameReader<T extends TypedArray> {
       if (rest > available || offset === 0) return this.#violation('filler');
       rx.advance(rest);
       this.link.taken(rest);
-      return this.take();
+      return this.#body();
     }
     if (body < 0 || body > this.#maxBody || framedBytes(body) > available) return this.#violation('frame length');
-    const tag = load(this.#words, (offset >> 2) + 1);
+    return body;
+  }
+
+  #tag(): number {
+    return load(this.#words, (this.link.rx.offset >> 2) + 1);
+  }
+
+  #framed(body: number, tag: number): ReadableFrame<T> | undefined {
     if (body < 4 || !isTag(tag) || (tag & 0xff) !== this.#kind) {
       const found = body >= 4 && isTag(tag) ? `a frame of ${nameOf(tag & 0xff)}` : 'no frame';
       throw new SmcError('ERR_SMC_FRAME_TYPE', `what comes next is ${found}, not of ${this.#type.name}`);
     }
     const length = elementsOf(tag, body, this.#type.BYTES_PER_ELEMENT);
     if (length === undefined) return this.#violation('frame size');
+    const { offset } = this.link.rx;
     return this.#checks ? this.#checkedFrame(offset, length, framedBytes(body)) : this.#frame(offset, length, framedBytes(body));
   }
 

@@ -7,6 +7,7 @@ import {
   FRAME_HEADER_BYTES,
   framedBytes,
   kindOf,
+  MARK_TAG,
   maxPayload,
   needed,
   place,
@@ -71,6 +72,18 @@ export class FrameWriter<T extends TypedArray> {
     const offset = place(this.link.tx, this.words, total);
     if (offset < 0) return undefined;
     return this.#checks ? this.#checkedFrame(offset, length) : this.#frame(offset, length);
+  }
+
+  /** Sends a mark instead of a frame; false when there is no room now, and when either side has closed. */
+  mark(): boolean {
+    if (!this.link.sendable) return false;
+    const offset = place(this.link.tx, this.words, FRAME_HEADER_BYTES);
+    if (offset < 0) return false;
+    this.words[offset >> 2] = bodyBytes(0);
+    this.words[(offset >> 2) + 1] = MARK_TAG;
+    this.link.tx.advance(FRAME_HEADER_BYTES);
+    this.link.sent(FRAME_HEADER_BYTES);
+    return true;
   }
 
   /** Ends the hold of a frame that was lost; false when it had ended. */

@@ -32,8 +32,11 @@ const STREAM_RING_BYTES = 1024 * 1024;
 abstract class FramesBase<T extends TypedArray> {
   protected readonly writer: FrameWriter<T>;
   protected readonly reader: FrameReader<T>;
+  /** Are views the memory of the ring, not copies? @internal */
+  readonly live: boolean;
 
   constructor(link: FrameLink, type: TypedArrayConstructor<T>, checks: boolean) {
+    this.live = !checks;
     this.writer = new FrameWriter(link, type, checks);
     this.reader = new FrameReader(link, type, checks);
   }
@@ -59,6 +62,16 @@ abstract class FramesBase<T extends TypedArray> {
    */
   take(): ReadableFrame<T> | undefined {
     return this.reader.take();
+  }
+
+  /** As {@link FrameWriter.mark}. @internal */
+  mark(): boolean {
+    return this.writer.mark();
+  }
+
+  /** As {@link FrameReader.takeOrMark}. @internal */
+  takeOrMark(): ReadableFrame<T> | 'mark' | undefined {
+    return this.reader.takeOrMark();
   }
 }
 

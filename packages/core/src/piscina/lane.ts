@@ -6,6 +6,7 @@ import type { WritableFrame } from '../frames/frame-writer.js';
 import { frames, type TypedFrames } from '../frames/typed-frames.js';
 import type { BusyPoll } from '../options.js';
 import type { ChannelEnd } from '../worker/channel-end.js';
+import { KeptFrames } from './kept-frames.js';
 import type { FrameTypes } from './serve-frames.js';
 import { type StartedTask, startTask, type StreamTaskOptions, type TaskPool } from './stream-task.js';
 
@@ -28,6 +29,16 @@ export interface FrameFill<I extends TypedArray> {
 export interface Item<I extends TypedArray> {
   readonly index: number;
   readonly frame: SourceFrame<I>;
+  /** Where it is in the ring of its lane, by the cursor, and its elements there. */
+  sent: number | undefined;
+  length: number;
+}
+
+/** An answer, in the memory the worker wrote until `lent` is released. */
+export interface Answer<O extends TypedArray> {
+  readonly index: number;
+  readonly view: O;
+  readonly lent: { release(): void };
 }
 
 /** What a lane tells whoever it belongs to. */
@@ -56,10 +67,19 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
   readonly #task: StartedTask<unknown>;
   readonly #end: ChannelEnd;
   readonly #frames: TypedFrames<I>;
+  readonly #kept: KeptFrames<O>;
   readonly #abort: AbortController | undefined;
   readonly #events: LaneEvents<I>;
   #outbox: Item<I>[] = [];
   #sending = false;
+  /** Of a frame that was answered in place, while the answer is used. */
+  #used: number | undefined;
+  readonly #lent = {
+    release: (): void => {
+      this.#used = undefined;
+      this.#keep();
+    },
+  };
 
   constructor(
     pool: TaskPool,
@@ -79,6 +99,7 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     end.on('error', () => {});
     this.#frames = frames(end, types.input);
     this.answers = frames(end, types.output);
+    this.#kept = new KeptFrames(end, types.output);
     end.ring.onreadable = () => events.changed();
     this.settled = done.then(
       () => this.#isOver(undefined),
@@ -87,9 +108,30 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
   }
 
   hand(item: Item<I>): void {
+    item.sent = undefined; // by another lane, that is
     this.queue.push(item);
     this.#outbox.push(item);
     if (!this.#sending) void this.#send();
+  }
+
+  /** The next answer, if it is there. It belongs to the oldest frame of the queue. */
+  take(): Answer<O> | undefined {
+    const frame = this.answers.takeOrMark();
+    if (frame === undefined) return undefined;
+    const [item] = this.queue;
+    if (frame === 'mark') {
+      if (item?.sent === undefined) return undefined;
+      this.queue.shift();
+      this.#used = item.sent;
+      return { index: item.index, view: this.#kept.view(item.sent, item.length), lent: this.#lent };
+    }
+    if (item === undefined) {
+      frame.release();
+      return undefined;
+    }
+    this.queue.shift();
+    this.#keep();
+    return { index: item.index, view: frame.view, lent: frame };
   }
 
   /** No frames follow: the task returns when it has answered those it has. */
@@ -136,7 +178,10 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
             new SmcError('ERR_SMC_FRAME_MISUSE', `fill() of frame ${item.index} of the source returned a promise`),
           );
         }
+        item.sent = this.#kept.cursor;
+        item.length = frame.view.length;
         frame.commit();
+        if (item === this.queue[0]) this.#keep();
       } catch (error) {
         frame?.abandon();
         this.queue.splice(this.queue.indexOf(item), 1);
@@ -145,6 +190,11 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
       this.#outbox.shift();
     }
     this.#sending = false;
+  }
+
+  /** The oldest frame whose answer has not been used, and all behind it, are kept. */
+  #keep(): void {
+    this.#kept.keepFrom(this.#used ?? this.queue[0]?.sent);
   }
 
   #isOver(reason: unknown): void {

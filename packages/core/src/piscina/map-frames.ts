@@ -29,7 +29,7 @@ export interface MapFramesOptions<I extends TypedArray, O extends TypedArray> ex
   busyPoll?: BusyPoll;
 }
 
-/** The answer to frame `index` of the source, in the memory the worker wrote. */
+/** The answer to frame `index` of the source, in the memory the worker wrote: its own, or that of the frame. */
 export interface MappedFrame<O extends TypedArray> {
   readonly index: number;
   /** Lent until the next one is asked for: copy with `slice()` what has to be kept. */

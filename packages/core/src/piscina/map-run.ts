@@ -8,9 +8,8 @@
 import { usableCores } from '../cores.js';
 import { SmcError } from '../errors.js';
 import type { TypedArray } from '../frames/frame-format.js';
-import type { ReadableFrame } from '../frames/frame-reader.js';
 import { type BusyPoll, resolveOptions } from '../options.js';
-import { type Item, Lane, type SourceFrame } from './lane.js';
+import { type Answer, type Item, Lane, type SourceFrame } from './lane.js';
 import type { MapFramesOptions } from './map-frames.js';
 import type { StreamTaskOptions, TaskPool } from './stream-task.js';
 
@@ -18,9 +17,9 @@ const RING_BYTES = 1024 * 1024;
 
 export type FrameSource<I extends TypedArray> = Iterable<SourceFrame<I>> | AsyncIterable<SourceFrame<I>>;
 
-/** An answer, in place (with its frame) or copied; or why there is none. */
+/** An answer, lent or copied; or why there is none. */
 export type Outcome<O extends TypedArray> =
-  | { readonly index: number; readonly view: O; readonly frame?: ReadableFrame<O> }
+  | { readonly index: number; readonly view: O; readonly lent?: Answer<O>['lent'] }
   | { readonly index: number; readonly reason: unknown };
 
 export class MapRun<I extends TypedArray, O extends TypedArray> {
@@ -109,7 +108,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
 
   /** The outcome has been used. */
   done(outcome: Outcome<O>): void {
-    if ('frame' in outcome) outcome.frame?.release();
+    if ('lent' in outcome) outcome.lent?.release();
     this.#wanted++;
     this.#taken--;
     this.#wakeSource?.();
@@ -164,7 +163,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     const index = this.#count++;
     this.#taken++;
     if (usable) {
-      this.#waiting.push({ index, frame });
+      this.#waiting.push({ index, frame, sent: undefined, length: 0 });
       this.#assign();
     } else {
       this.#fail(index, new SmcError('ERR_SMC_FRAME_TYPE', `frame ${index} of the source is no ${input.name} and has no fill()`));
@@ -247,7 +246,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
       const outcome = this.#takeFrom(lane);
       if (outcome === undefined || outcome.index === this.#wanted) return outcome;
       this.#apart.set(outcome.index, { index: outcome.index, view: outcome.view.slice() as O });
-      outcome.frame.release();
+      outcome.lent.release();
     }
     return undefined;
   }
@@ -267,16 +266,13 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     return undefined;
   }
 
-  #takeFrom(lane: Lane<I, O>): { readonly index: number; readonly view: O; readonly frame: ReadableFrame<O> } | undefined {
+  #takeFrom(lane: Lane<I, O>): Answer<O> | undefined {
     if (!lane.started) return undefined;
     // Looked at first: a task that was over before has published all it ever will.
     const { over } = lane;
-    const frame = lane.answers.take();
-    const item = frame === undefined ? undefined : lane.queue.shift();
-    if (frame !== undefined && item !== undefined) return { index: item.index, view: frame.view, frame };
-    frame?.release();
-    if (over) this.#bury(lane);
-    return undefined;
+    const answer = lane.take();
+    if (answer === undefined && over) this.#bury(lane);
+    return answer;
   }
 
   /** A lane without answers whose task is over: the frame it computed has failed, others get those behind it. */

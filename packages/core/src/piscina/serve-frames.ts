@@ -1,6 +1,7 @@
-// serve-frames.ts - the worker file's side of mapFrames: each frame is computed in place and answered by one frame.
+// serve-frames.ts - the worker file's side of mapFrames: each frame is looked at in place and answered by one frame, or by a mark:
+// the answer is the frame itself, as it is now.
 //
-// The first frame this side sends is an empty one: the task has started. Then one for each that came, in the same order.
+// The first frame this side sends is an empty one: the task has started. Then one, or a mark, for each that came, in the same order.
 
 import { SmcError, systemError } from '../errors.js';
 import type { TypedArray, TypedArrayConstructor } from '../frames/frame-format.js';
@@ -25,8 +26,9 @@ export interface FrameReply<O extends TypedArray> {
 }
 
 /**
- * Computes the answer to one frame. `view` is lent until the answer is sent. The answer is what was filled by
- * `reply.reserve`, or the returned array, which is copied; with neither it is empty. `data` is that of the map.
+ * Computes the answer to one frame. `view` is lent until the answer is sent, to be written, too. The answer is what was filled by
+ * `reply.reserve`; or the returned array: `view` itself as it is then, without a copy, another is copied; with neither it is empty.
+ * `data` is that of the map.
  */
 export type FrameHandler<I extends TypedArray, O extends TypedArray, D> = (view: I, reply: FrameReply<O>, data: D) => Answer<O>;
 
@@ -52,7 +54,9 @@ export function serveFrames<I extends TypedArray, O extends TypedArray, D = unkn
       const answer = handler(view, reply, data);
       // No promise for an answer that is there. Without one a `reserve` of the handler may still be on its way.
       const value = ArrayBuffer.isView(answer) ? answer : await answer;
-      if (!reply.sendNow(value)) await reply.send(value);
+      // In development mode views are copies.
+      const inPlace = (value as unknown) === view && incoming.live;
+      if (!reply.sendNow(value, inPlace)) await reply.send(value, inPlace);
     }
   });
 }
@@ -76,18 +80,19 @@ class Reply<O extends TypedArray> implements FrameReply<O> {
     }
   }
 
-  async send(answer: O | undefined): Promise<void> {
-    while (!this.sendNow(answer)) {
-      if (!(await this.#outgoing.writable(answer?.length ?? 0))) throw systemError('EPIPE', 'send');
+  async send(answer: O | undefined, inPlace = false): Promise<void> {
+    while (!this.sendNow(answer, inPlace)) {
+      if (!(await this.#outgoing.writable(inPlace ? 0 : (answer?.length ?? 0)))) throw systemError('EPIPE', 'send');
     }
   }
 
-  /** False when there is no room now. */
-  sendNow(answer: O | undefined): boolean {
+  /** False when there is no room now. `inPlace`: the answer is the frame it answers. */
+  sendNow(answer: O | undefined, inPlace: boolean): boolean {
     if (answer !== undefined && !(answer instanceof this.#type)) {
       throw new SmcError('ERR_SMC_FRAME_TYPE', `the handler returned no ${this.#type.name}`);
     }
     if (answer !== undefined && this.#frame !== undefined) throw alreadyReserved();
+    if (inPlace) return this.#outgoing.mark();
     const frame = this.#frame ?? this.#outgoing.reserve(answer?.length ?? 0);
     if (frame === undefined) return false;
     if (answer !== undefined) frame.view.set(answer as never);

@@ -25,6 +25,8 @@ export class RingProducer {
   readonly #copyIn: RingMemory['copyIn'];
   #cursor = 0; // private copy of the producer cursor, unpublished bytes included
   #consumer = 0; // the consumer cursor as last read: a lower bound
+  #kept: number | undefined; // from this cursor on, what the consumer gave back is not written over either
+  #bound = 0; // the older of the two: bytes before it may be overwritten
   #reserved = 0;
 
   constructor(memory: RingMemory) {
@@ -53,7 +55,7 @@ export class RingProducer {
 
   /** Free bytes; reads the shared cursor only if fewer than `wanted` are known to be free. */
   space(wanted: number): number {
-    let free = this.capacity - ((this.#cursor - this.#consumer) >>> 0);
+    const free = this.capacity - ((this.#cursor - this.#bound) >>> 0);
     if (free >= wanted) return free;
     // pairs with RingConsumer.publish: bytes before this cursor have been read and may be overwritten
     const consumer = load(this.#words, WORD.consumerCursor);
@@ -63,8 +65,24 @@ export class RingProducer {
       return 0;
     }
     this.#consumer = consumer;
-    free = this.capacity - used;
-    return free;
+    return this.capacity - this.#used();
+  }
+
+  /**
+   * From now on the bytes from cursor `from` on count as used, also when the consumer has given them back: this side looks at what the
+   * consumer has made of them. undefined: none. Never goes back, and not ahead of what the consumer has had.
+   */
+  keep(from: number | undefined): void {
+    this.#kept = from;
+    this.#used();
+  }
+
+  /** Bytes in use, as far as is known; notes from where on. */
+  #used(): number {
+    const used = (this.#cursor - this.#consumer) >>> 0;
+    const kept = this.#kept === undefined ? 0 : (this.#cursor - this.#kept) >>> 0;
+    this.#bound = kept > used ? (this.#kept as number) : this.#consumer;
+    return Math.max(used, kept);
   }
 
   /**
