@@ -1,6 +1,7 @@
 // smc-probe.test.ts - the program `smc-probe`: what it says of this machine and of a connection, and how it ends.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer, probe } from '@smcjs/core';
@@ -91,8 +92,36 @@ describe('smc-probe', () => {
     expect(await run([`127.0.0.1:${port}`])).toMatchObject({ code: 1, err: expect.stringContaining('ECONNREFUSED') as string });
   });
 
+  it('gives up on a host that says nothing', async () => {
+    // The kernel drops what would be one connection more than may wait to be accepted.
+    const full = `
+import socket, sys
+server = socket.create_server(("127.0.0.1", 0), backlog=0)
+waiting = [socket.socket() for _ in range(8)]
+for one in waiting:
+    one.setblocking(False)
+    one.connect_ex(server.getsockname())
+print(server.getsockname()[1], flush=True)
+sys.stdin.read()`;
+    const python = spawn('python3', ['-c', full], { stdio: ['pipe', 'pipe', 'inherit'] });
+    onTestFinished(() => void python.kill());
+    const [port] = (await once(python.stdout, 'data')) as [Buffer];
+    const { code, err } = await run(['--timeout', '0.5', `127.0.0.1:${Number(port)}`]);
+    expect([code, err]).toEqual([1, `127.0.0.1:${Number(port)}: connect ETIMEDOUT\n`]);
+  });
+
   it('explains itself', async () => {
-    for (const args of [['x'], ['host:'], ['host:0'], ['65536'], ['::1:7000'], ['1', '2'], ['--what']]) {
+    for (const args of [
+      ['x'],
+      ['host:'],
+      ['host:0'],
+      ['65536'],
+      ['::1:7000'],
+      ['1', '2'],
+      ['--what'],
+      ['--timeout', 'x', '1'],
+      ['--timeout=0', '1'],
+    ]) {
       expect(await run(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('usage: smc-probe') as string });
     }
     expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('usage: smc-probe') as string });

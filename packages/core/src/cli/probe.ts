@@ -11,14 +11,19 @@ import { parseArgs } from 'node:util';
 import { systemError } from '../errors.js';
 import { connect, type Decline, probe, type Socket, type TransportName } from '../index.js';
 
+/** A host that drops what it is sent says nothing. */
+const TIMEOUT = '20';
+
 const USAGE = `usage: smc-probe [--json]                 the transports that this machine has, and why others cannot be used
        smc-probe [--json] [HOST:]PORT    connects, sends no payload, and says which transport it is and why no other
+                 --timeout SECONDS       how long it waits to be connected (${TIMEOUT})
 
 The options of a connection come from the environment, as in every program: SMC_TRANSPORTS, SMC_RUNTIME_DIR ... With
 SMC_DISCOVERY=inline it begins as every client does then, by messages that a server without SMC takes for payload.
 `;
-/** A host that drops what it is sent says nothing. */
-const CONNECT_LIMIT_MS = 20_000;
+
+/** What a timer can wait. */
+const LONGEST = 2_147_483;
 
 type Print = (text: string) => void;
 const write = (stream: NodeJS.WriteStream): Print => {
@@ -34,6 +39,7 @@ interface Asked {
   readonly json: boolean;
   readonly help: boolean;
   readonly address: Address | undefined;
+  readonly timeout: number;
 }
 
 interface Connected {
@@ -58,14 +64,14 @@ export async function smcProbe(
     return 0;
   }
   const { usable, declines } = probe();
-  const { address, json } = asked;
+  const { address, json, timeout } = asked;
   if (address === undefined) {
     out(json ? `${JSON.stringify({ usable, declines })}\n` : `${usableLine(usable)}${declines.map(declineLines).join('')}`);
     return 0;
   }
   const name = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
   try {
-    const found = await connection(address);
+    const found = await connection(address, timeout);
     if (json) out(`${JSON.stringify({ usable, address: name, ...found })}\n`);
     else out(`${usableLine(usable)}${name}: ${found.transport}, after ${found.ms} ms\n${found.declines.map(declineLines).join('')}`);
     return 0;
@@ -84,14 +90,19 @@ export async function smcProbe(
 
 /** undefined when they cannot be understood. */
 function parse(args: readonly string[]): Asked | undefined {
-  const options = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+  const options = {
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+    timeout: { type: 'string', default: TIMEOUT },
+  } as const;
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [first] = positionals;
     const address = first === undefined ? undefined : addressOf(first);
-    if (values.help) return { ...values, address: undefined };
+    const timeout = Number(values.timeout);
+    if (values.help) return { ...values, address: undefined, timeout };
     if (positionals.length > 1 || (first !== undefined && address === undefined)) return undefined;
-    return { ...values, address };
+    return timeout > 0 && timeout <= LONGEST ? { ...values, address, timeout } : undefined;
   } catch {
     return undefined;
   }
@@ -106,12 +117,12 @@ function addressOf(text: string): Address | undefined {
 }
 
 /** @throws Error of the socket, as to every program */
-function connection({ host, port }: Address): Promise<Connected> {
+function connection({ host, port }: Address, seconds: number): Promise<Connected> {
   return new Promise((resolve, reject) => {
     const begin = performance.now();
     const socket: Socket = connect({ host, port });
     // Also while it looks up the name and asks addresses in turn.
-    const limit = setTimeout(() => socket.destroy(systemError('ETIMEDOUT', 'connect')), CONNECT_LIMIT_MS);
+    const limit = setTimeout(() => socket.destroy(systemError('ETIMEDOUT', 'connect')), seconds * 1000);
     socket.once('close', () => clearTimeout(limit));
     socket.once('error', reject).once('connect', () => {
       const ms = Math.round((performance.now() - begin) * 10) / 10;
