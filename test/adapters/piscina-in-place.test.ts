@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { mapFrames, mapFramesSettled } from '@smcjs/core/worker';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { until } from '../support/events.js';
 import { all, doubles, filename, messageOf, numbered, poolOf } from './pool.js';
 import { computed } from './pool-worker.js';
 
@@ -85,6 +86,18 @@ describe('an answer in the place of its frame', () => {
     }
   });
 
+  it('keeps its room, and no other answer keeps that of its frame', async () => {
+    const pool = poolOf({ maxThreads: 1 });
+    const count = new Int32Array(new SharedArrayBuffer(4));
+    // Two of them fill the ring.
+    const options = { ...doubles, name: 'counting', ahead: 8, concurrency: 1, ringSize: 16_384, data: { computed: count } };
+    for await (const { index } of mapFrames(pool, numbered(20, 1000), options)) {
+      if (index > 0) break;
+      // The loop waits in the first answer; the worker goes on with all that may be under way.
+      await until(() => Atomics.load(count, 0) === 8);
+    }
+  });
+
   it('may be left: the pool is as it was', async () => {
     const pool = poolOf();
     for await (const { index } of mapFrames(pool, numbered(50), { ...doubles, name: 'inPlace', ahead: 4 })) if (index === 9) break;
@@ -99,21 +112,34 @@ describe('an answer in the place of its frame', () => {
     expect(message).toBe('one frame has one answer: reserve it once');
   });
 
-  it('is copied in development mode, where views are', async () => {
+  it.each([
+    ['development', undefined],
+    ['development', 'production'],
+    ['production', 'development'],
+  ])('is copied where views are: main thread in %s, workers in %s', async (main, workers) => {
     const script = `
       import { mapFrames } from '@smcjs/core/worker';
       import { Piscina } from 'piscina';
-      const pool = new Piscina({ filename: ${JSON.stringify(filename)}, maxThreads: 2 });
+      const workers = ${JSON.stringify(workers)};
+      const env = workers === undefined ? process.env : { ...process.env, NODE_ENV: workers };
+      const pool = new Piscina({ filename: ${JSON.stringify(filename)}, maxThreads: 2, env });
       const source = Array.from({ length: 20 }, (_, index) => new Float64Array(3).fill(index));
       const options = { input: Float64Array, output: Float64Array, name: 'inPlace', ahead: 3 };
+      const views = [];
       let text = '';
-      for await (const { view } of mapFrames(pool, source, options)) text += view[2] + ' ';
-      console.log(text);
+      for await (const { view } of mapFrames(pool, source, options)) {
+        text += view[2] + ' ';
+        views.push(view);
+      }
+      console.log(text + views.some(({ length }) => length > 0));
       await pool.destroy();
     `;
-    const env = { ...process.env, NODE_ENV: 'development' };
+    const env = { ...process.env, NODE_ENV: main };
     const cwd = import.meta.dirname;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { env, cwd });
-    expect(stdout.trim().split(' ').map(Number)).toEqual(Array.from({ length: 20 }, (_, index) => index * 2 + 1));
+    const words = stdout.trim().split(' ');
+    // What is kept past its time reads as nothing where the main thread is in development.
+    expect(words.pop()).toBe(String(main !== 'development'));
+    expect(words.map(Number)).toEqual(Array.from({ length: 20 }, (_, index) => index * 2 + 1));
   });
 });

@@ -1,7 +1,8 @@
 // piscina.test.ts - rings to and from the tasks of a pool: maps, streams, and what happens when workers throw, die or are aborted.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { batches, frames, sendAll } from '@smcjs/core/channel';
-import { type MapFramesOptions, mapFrames, mapFramesSettled, streamTask } from '@smcjs/core/worker';
+import { type MapFramesOptions, mapFrames, mapFramesSettled, streamTask, type TaskPool } from '@smcjs/core/worker';
 import fc from 'fast-check';
 import type { Piscina } from 'piscina';
 import { describe, expect, it } from 'vitest';
@@ -260,6 +261,57 @@ describe('frames that cannot be computed', () => {
       for await (const _ of mapFrames(pool, source(), { ...doubles, name: 'copying' })) count++;
     });
     expect({ message, count }).toEqual({ message: 'no more', count: 3 });
+  });
+});
+
+describe('a pool that runs no more tasks', () => {
+  /** What `pool` runs, until `admits` says no to task number so and so. */
+  const gate = (pool: Piscina, admits: (number: number) => boolean | Promise<boolean>): TaskPool => {
+    let count = 0;
+    return {
+      run: async (task, options) => {
+        if (await admits(count++)) return pool.run(task, options as never);
+        throw new Error('no more tasks');
+      },
+      options: { maxThreads: 2 },
+    };
+  };
+
+  it.each(['copying', 'inPlace'])('ends a map when the answers of workers that are gone have been taken (%s)', async (name) => {
+    const pool = poolOf({ maxThreads: 1 });
+    let admits = true;
+    const seen: number[] = [];
+    const message = await messageOf(async () => {
+      const options = { ...doubles, name, ahead: 2, concurrency: 1 };
+      for await (const { index } of mapFramesSettled(
+        gate(pool, () => admits),
+        numbered(8),
+        options,
+      )) {
+        seen.push(index);
+        if (index !== 1) continue;
+        // The answer to number 2 is in the ring by then, and no more.
+        await delay(200);
+        admits = false;
+        await pool.threads[0]?.terminate();
+        await delay(100);
+      }
+    });
+    expect([message, seen]).toEqual(['no more tasks', [0, 1, 2]]);
+  });
+
+  it('does not leave a frame waiting behind younger ones that have every worker', async () => {
+    const pool = poolOf({ minThreads: 2 });
+    // The second starts when the first has frames 0 and 1; it gets 2 and 3, the first dies of 0, and there is no third.
+    const tasks = gate(pool, async (number) => {
+      if (number === 1) await delay(200);
+      return number < 2;
+    });
+    const source = numbered(6);
+    source[0]?.fill(-7);
+    const seen = await all(mapFramesSettled(tasks, source, { ...doubles, name: 'obeying' }));
+    expect(seen.get(0)).toBe('worker exited with code: 3');
+    for (let index = 1; index < 6; index++) expect((seen.get(index) as Float64Array)[0]).toBe(index * 2 + 1);
   });
 });
 

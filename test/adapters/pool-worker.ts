@@ -24,6 +24,12 @@ export const inPlace = serveFrames<Float64Array, Float64Array, { dies?: number }
   return view;
 });
 
+/** Says in `data.computed` how many there were. */
+export const counting = serveFrames<Float64Array, Float64Array, { computed: Int32Array }>(doubles, (view, _reply, { computed: count }) => {
+  Atomics.add(count, 0, 1);
+  return Float64Array.of(view[0] ?? 0);
+});
+
 /** In all manners: the length of the frame says which. */
 export const changing = serveFrames<Float64Array, Float64Array>(doubles, async (view, reply) => {
   const answer = computed(view);
@@ -48,6 +54,7 @@ export const obeying = serveFrames<Float64Array, Float64Array, { slow?: number }
   if (order === -3) await reply.reserve(view.length).then(() => process.exit(4));
   if (order === -4) return Float32Array.of(1) as never;
   if (order === -5) for (;;) Atomics.load(new Int32Array(1), 0);
+  if (order === -7) await delay(500).then(() => process.exit(3));
   if (order === -6) await reply.reserve(10 ** 9);
   if (data?.slow !== undefined) await delay(data.slow * (order % 3));
   const answer = await reply.reserve(view.length + 1);

@@ -64,15 +64,37 @@ export class FrameReader<T extends TypedArray> {
     return body === undefined ? undefined : this.#framed(body, this.#tag());
   }
 
-  /** The next frame, or 'mark' where a mark came instead, which is taken with that. */
+  /** The next frame, or 'mark' where a mark comes instead: {@link passMark} takes it. */
   takeOrMark(): ReadableFrame<T> | 'mark' | undefined {
     const body = this.#body();
     if (body === undefined) return undefined;
     const tag = this.#tag();
-    if (body !== bodyBytes(0) || tag !== MARK_TAG) return this.#framed(body, tag);
+    return body === bodyBytes(0) && tag === MARK_TAG ? 'mark' : this.#framed(body, tag);
+  }
+
+  /** Takes the mark that {@link takeOrMark} has found. The connection may end with it. */
+  passMark(): void {
     this.link.rx.advance(FRAME_HEADER_BYTES);
     this.link.taken(FRAME_HEADER_BYTES);
-    return 'mark';
+  }
+
+  /** How many frames have come, behind the one that is held, up to the first mark. For looking only: {@link take} checks them. */
+  framesAhead(): number {
+    if (!this.link.receivable) return 0;
+    const { rx } = this.link;
+    const end = rx.available();
+    let count = 0;
+    for (let at = this.held?.bytes ?? 0; at + FRAME_HEADER_BYTES <= end; ) {
+      const offset = (rx.cursor + at) & (rx.capacity - 1);
+      const body = load(this.#words, offset >> 2);
+      if (body === FILLER) at += rx.capacity - offset;
+      else if (body < 4 || load(this.#words, (offset >> 2) + 1) === MARK_TAG) break;
+      else {
+        at += framedBytes(body);
+        count++;
+      }
+    }
+    return count;
   }
 
   /** Bytes of the body of what comes next, which is all there; undefined when nothing is. Passes over a filler. */

@@ -73,6 +73,16 @@ abstract class FramesBase<T extends TypedArray> {
   takeOrMark(): ReadableFrame<T> | 'mark' | undefined {
     return this.reader.takeOrMark();
   }
+
+  /** As {@link FrameReader.passMark}. @internal */
+  passMark(): void {
+    this.reader.passMark();
+  }
+
+  /** As {@link FrameReader.framesAhead}. @internal */
+  framesAhead(): number {
+    return this.reader.framesAhead();
+  }
 }
 
 /** Typed frames of a connection with an event loop, see {@link frames}. */

@@ -1,6 +1,7 @@
 // lane.ts - one task of a map: frames go out to a worker in their order, answers come back in the same.
 
 import { SmcError } from '../errors.js';
+import { poison } from '../frames/frame-checks.js';
 import type { TypedArray } from '../frames/frame-format.js';
 import type { WritableFrame } from '../frames/frame-writer.js';
 import { frames, type TypedFrames } from '../frames/typed-frames.js';
@@ -32,6 +33,8 @@ export interface Item<I extends TypedArray> {
   /** Where it is in the ring of its lane, by the cursor, and its elements there. */
   sent: number | undefined;
   length: number;
+  /** Its answer is there, and in another place: its own need not be kept. */
+  apart: boolean;
 }
 
 /** An answer, in the memory the worker wrote until `lent` is released. */
@@ -72,6 +75,8 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
   readonly #events: LaneEvents<I>;
   #outbox: Item<I>[] = [];
   #sending = false;
+  /** For room. */
+  #waiting = false;
   /** Of a frame that was answered in place, while the answer is used. */
   #used: number | undefined;
   readonly #lent = {
@@ -100,7 +105,10 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     this.#frames = frames(end, types.input);
     this.answers = frames(end, types.output);
     this.#kept = new KeptFrames(end, types.output);
-    end.ring.onreadable = () => events.changed();
+    end.ring.onreadable = () => {
+      if (this.#waiting) this.#findApart();
+      events.changed();
+    };
     this.settled = done.then(
       () => this.#isOver(undefined),
       (error: unknown) => this.#isOver(error),
@@ -120,10 +128,12 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     if (frame === undefined) return undefined;
     const [item] = this.queue;
     if (frame === 'mark') {
-      if (item?.sent === undefined) return undefined;
-      this.queue.shift();
-      this.#used = item.sent;
-      return { index: item.index, view: this.#kept.view(item.sent, item.length), lent: this.#lent };
+      const answered = item?.sent === undefined ? undefined : this.queue.shift();
+      this.#used = answered?.sent;
+      // Whoever hears of its end, which may come with this, finds the queue as it is.
+      this.answers.passMark();
+      if (answered?.sent === undefined) return undefined;
+      return { index: answered.index, ...this.#lend(this.#kept.view(answered.sent, answered.length)) };
     }
     if (item === undefined) {
       frame.release();
@@ -132,6 +142,17 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     this.queue.shift();
     this.#keep();
     return { index: item.index, view: frame.view, lent: frame };
+  }
+
+  #lend(view: O): Pick<Answer<O>, 'view' | 'lent'> {
+    if (this.answers.live) return { view, lent: this.#lent };
+    // In development mode a copy, as of every frame.
+    const copy = view.slice() as O;
+    const release = (): void => {
+      poison(copy.buffer);
+      this.#lent.release();
+    };
+    return { view: copy, lent: { release } };
   }
 
   /** No frames follow: the task returns when it has answered those it has. */
@@ -165,8 +186,12 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
       try {
         frame = this.#frames.reserve(from.length);
         if (frame === undefined) {
-          // Without room because the task is over, what is left here is handed to others with the rest of the queue.
-          if (await this.#frames.writable(from.length)) continue;
+          this.#findApart();
+          this.#waiting = true;
+          const room = await this.#frames.writable(from.length);
+          this.#waiting = false;
+          if (room) continue;
+          // The task is over: what is left here is handed to others with the rest of the queue.
           break;
         }
         if (ArrayBuffer.isView(from)) frame.view.set(from as never);
@@ -179,9 +204,10 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
           );
         }
         item.sent = this.#kept.cursor;
+        item.apart = false;
         item.length = frame.view.length;
         frame.commit();
-        if (item === this.queue[0]) this.#keep();
+        this.#keep();
       } catch (error) {
         frame?.abandon();
         this.queue.splice(this.queue.indexOf(item), 1);
@@ -192,9 +218,15 @@ export class Lane<I extends TypedArray, O extends TypedArray> {
     this.#sending = false;
   }
 
-  /** The oldest frame whose answer has not been used, and all behind it, are kept. */
+  /** The oldest frame whose answer may be in its place and has not been used, and all behind it, are kept. */
   #keep(): void {
-    this.#kept.keepFrom(this.#used ?? this.queue[0]?.sent);
+    this.#kept.keepFrom(this.#used ?? this.queue.find(({ apart }) => !apart)?.sent);
+  }
+
+  /** Room is wanted: of frames whose answers have come in another place the worker's release makes it. */
+  #findApart(): void {
+    for (const item of this.queue.slice(0, this.answers.framesAhead())) item.apart = true;
+    this.#keep();
   }
 
   #isOver(reason: unknown): void {

@@ -163,7 +163,7 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     const index = this.#count++;
     this.#taken++;
     if (usable) {
-      this.#waiting.push({ index, frame, sent: undefined, length: 0 });
+      this.#waiting.push({ index, frame, sent: undefined, length: 0, apart: false });
       this.#assign();
     } else {
       this.#fail(index, new SmcError('ERR_SMC_FRAME_TYPE', `frame ${index} of the source is no ${input.name} and has no fill()`));
@@ -245,10 +245,25 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     while (lane !== undefined) {
       const outcome = this.#takeFrom(lane);
       if (outcome === undefined || outcome.index === this.#wanted) return outcome;
-      this.#apart.set(outcome.index, { index: outcome.index, view: outcome.view.slice() as O });
-      outcome.lent.release();
+      this.#setApart(outcome);
+    }
+    // What is wanted may wait for a lane while younger frames have all there are: their answers make room for it, or show that
+    // none will come.
+    if (this.#waiting[0]?.index !== this.#wanted) return undefined;
+    for (const other of this.#lanes.filter(({ over, queue }) => over || queue.length >= this.#ahead)) {
+      let outcome = this.#takeFrom(other);
+      while (outcome !== undefined) {
+        this.#setApart(outcome);
+        // Of one that is over nobody will tell again.
+        outcome = other.over ? this.#takeFrom(other) : undefined;
+      }
     }
     return undefined;
+  }
+
+  #setApart({ index, view, lent }: Answer<O>): void {
+    this.#apart.set(index, { index, view: view.slice() as O });
+    lent.release();
   }
 
   #anyOf(): Outcome<O> | undefined {
@@ -271,7 +286,9 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     // Looked at first: a task that was over before has published all it ever will.
     const { over } = lane;
     const answer = lane.take();
-    if (answer === undefined && over) this.#bury(lane);
+    if (over && answer === undefined) this.#bury(lane);
+    // With its last answer it has gone: it must not be waited for when the pool runs no more tasks, nor keep its rings.
+    else if (over && lane.queue.length === 0) this.#drop(lane);
     return answer;
   }
 

@@ -26,9 +26,9 @@ export interface FrameReply<O extends TypedArray> {
 }
 
 /**
- * Computes the answer to one frame. `view` is lent until the answer is sent, to be written, too. The answer is what was filled by
- * `reply.reserve`; or the returned array: `view` itself as it is then, without a copy, another is copied; with neither it is empty.
- * `data` is that of the map.
+ * Computes the answer to one frame. `view` is lent, to be written, too, and must not be touched once the answer is given. The answer is
+ * what was filled by `reply.reserve`; or the returned array: `view` itself, where both types are one, stays in its place without a copy,
+ * any other array is copied; with neither it is empty. `data` is that of the map.
  */
 export type FrameHandler<I extends TypedArray, O extends TypedArray, D> = (view: I, reply: FrameReply<O>, data: D) => Answer<O>;
 

@@ -70,7 +70,7 @@ export class RingProducer {
 
   /**
    * From now on the bytes from cursor `from` on count as used, also when the consumer has given them back: this side looks at what the
-   * consumer has made of them. undefined: none. Never goes back, and not ahead of what the consumer has had.
+   * consumer has made of them. undefined: none. Must never go back.
    */
   keep(from: number | undefined): void {
     this.#kept = from;
