@@ -49,6 +49,9 @@ export class FrameReader<T extends TypedArray> {
   readonly #frames = new Map<number, Frame<T>>();
   /** The frame that is taken, by its hold: not the object, which may be lost. */
   held: Hold | undefined;
+  /** Are marks expected, and is one next? Apart from the way of frames, on which every step counts. */
+  #marks = false;
+  #atMark = false;
 
   constructor(link: FrameLink, type: TypedArrayConstructor<T>, checks: boolean) {
     this.link = link;
@@ -60,16 +63,48 @@ export class FrameReader<T extends TypedArray> {
   }
 
   take(): ReadableFrame<T> | undefined {
-    const body = this.#body();
-    return body === undefined ? undefined : this.#framed(body, this.#tag());
+    if (this.held !== undefined) throw new SmcError('ERR_SMC_FRAME_MISUSE', `the frame before is not released${at(this.held.place)}`);
+    const { rx, receivable } = this.link;
+    if (!receivable) return undefined;
+    const available = rx.available();
+    if (rx.violated) return this.#violation('producer cursor');
+    if (available === 0) return undefined;
+    const { offset } = rx;
+    if ((offset & 7) !== 0) {
+      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been read as a byte stream or by records: no frame starts here');
+    }
+    if (available < FRAME_HEADER_BYTES) return this.#violation('frame');
+    const body = load(this.#words, offset >> 2);
+    if (body === FILLER) {
+      const rest = rx.capacity - offset;
+      if (rest > available || offset === 0) return this.#violation('filler');
+      rx.advance(rest);
+      this.link.taken(rest);
+      return this.take();
+    }
+    if (body < 0 || body > this.#maxBody || framedBytes(body) > available) return this.#violation('frame length');
+    const tag = load(this.#words, (offset >> 2) + 1);
+    if (body < 4 || !isTag(tag) || (tag & 0xff) !== this.#kind) {
+      this.#atMark = body === bodyBytes(0) && tag === MARK_TAG;
+      if (this.#atMark && this.#marks) return undefined;
+      const found = body >= 4 && isTag(tag) ? `a frame of ${nameOf(tag & 0xff)}` : 'no frame';
+      throw new SmcError('ERR_SMC_FRAME_TYPE', `what comes next is ${found}, not of ${this.#type.name}`);
+    }
+    const length = elementsOf(tag, body, this.#type.BYTES_PER_ELEMENT);
+    if (length === undefined) return this.#violation('frame size');
+    return this.#checks ? this.#checkedFrame(offset, length, framedBytes(body)) : this.#frame(offset, length, framedBytes(body));
   }
 
   /** The next frame, or 'mark' where a mark comes instead: {@link passMark} takes it. */
   takeOrMark(): ReadableFrame<T> | 'mark' | undefined {
-    const body = this.#body();
-    if (body === undefined) return undefined;
-    const tag = this.#tag();
-    return body === bodyBytes(0) && tag === MARK_TAG ? 'mark' : this.#framed(body, tag);
+    this.#marks = true;
+    this.#atMark = false;
+    try {
+      const frame = this.take();
+      return this.#atMark ? 'mark' : frame;
+    } finally {
+      this.#marks = false;
+    }
   }
 
   /** Takes the mark that {@link takeOrMark} has found. The connection may end with it. */
@@ -95,46 +130,6 @@ export class FrameReader<T extends TypedArray> {
       }
     }
     return count;
-  }
-
-  /** Bytes of the body of what comes next, which is all there; undefined when nothing is. Passes over a filler. */
-  #body(): number | undefined {
-    if (this.held !== undefined) throw new SmcError('ERR_SMC_FRAME_MISUSE', `the frame before is not released${at(this.held.place)}`);
-    const { rx, receivable } = this.link;
-    if (!receivable) return undefined;
-    const available = rx.available();
-    if (rx.violated) return this.#violation('producer cursor');
-    if (available === 0) return undefined;
-    const { offset } = rx;
-    if ((offset & 7) !== 0) {
-      throw new SmcError('ERR_SMC_RING_MISUSE', 'the ring has been read as a byte stream or by records: no frame starts here');
-    }
-    if (available < FRAME_HEADER_BYTES) return this.#violation('frame');
-    const body = load(this.#words, offset >> 2);
-    if (body === FILLER) {
-      const rest = rx.capacity - offset;
-      if (rest > available || offset === 0) return this.#violation('filler');
-      rx.advance(rest);
-      this.link.taken(rest);
-      return this.#body();
-    }
-    if (body < 0 || body > this.#maxBody || framedBytes(body) > available) return this.#violation('frame length');
-    return body;
-  }
-
-  #tag(): number {
-    return load(this.#words, (this.link.rx.offset >> 2) + 1);
-  }
-
-  #framed(body: number, tag: number): ReadableFrame<T> | undefined {
-    if (body < 4 || !isTag(tag) || (tag & 0xff) !== this.#kind) {
-      const found = body >= 4 && isTag(tag) ? `a frame of ${nameOf(tag & 0xff)}` : 'no frame';
-      throw new SmcError('ERR_SMC_FRAME_TYPE', `what comes next is ${found}, not of ${this.#type.name}`);
-    }
-    const length = elementsOf(tag, body, this.#type.BYTES_PER_ELEMENT);
-    if (length === undefined) return this.#violation('frame size');
-    const { offset } = this.link.rx;
-    return this.#checks ? this.#checkedFrame(offset, length, framedBytes(body)) : this.#frame(offset, length, framedBytes(body));
   }
 
   /** Ends the hold of whoever has the frame. */

@@ -274,8 +274,9 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
     for (const lane of this.#lanes) {
       const outcome = this.#takeFrom(lane);
       if (outcome === undefined) continue;
-      // The others have their turn first.
-      this.#lanes = [...this.#lanes.filter((other) => other !== lane), lane];
+      // The others have their turn first. One that is over may be with them no more.
+      const others = this.#lanes.filter((other) => other !== lane);
+      this.#lanes = others.length < this.#lanes.length ? [...others, lane] : others;
       return outcome;
     }
     return undefined;

@@ -26,7 +26,6 @@ export class RingProducer {
   #cursor = 0; // private copy of the producer cursor, unpublished bytes included
   #consumer = 0; // the consumer cursor as last read: a lower bound
   #kept: number | undefined; // from this cursor on, what the consumer gave back is not written over either
-  #bound = 0; // the older of the two: bytes before it may be overwritten
   #reserved = 0;
 
   constructor(memory: RingMemory) {
@@ -55,7 +54,13 @@ export class RingProducer {
 
   /** Free bytes; reads the shared cursor only if fewer than `wanted` are known to be free. */
   space(wanted: number): number {
-    const free = this.capacity - ((this.#cursor - this.#bound) >>> 0);
+    const given = this.#given(wanted);
+    return this.#kept === undefined ? given : Math.min(given, this.capacity - ((this.#cursor - this.#kept) >>> 0));
+  }
+
+  /** Bytes that the consumer has given back or that were never used. */
+  #given(wanted: number): number {
+    let free = this.capacity - ((this.#cursor - this.#consumer) >>> 0);
     if (free >= wanted) return free;
     // pairs with RingConsumer.publish: bytes before this cursor have been read and may be overwritten
     const consumer = load(this.#words, WORD.consumerCursor);
@@ -65,7 +70,8 @@ export class RingProducer {
       return 0;
     }
     this.#consumer = consumer;
-    return this.capacity - this.#used();
+    free = this.capacity - used;
+    return free;
   }
 
   /**
@@ -74,15 +80,6 @@ export class RingProducer {
    */
   keep(from: number | undefined): void {
     this.#kept = from;
-    this.#used();
-  }
-
-  /** Bytes in use, as far as is known; notes from where on. */
-  #used(): number {
-    const used = (this.#cursor - this.#consumer) >>> 0;
-    const kept = this.#kept === undefined ? 0 : (this.#cursor - this.#kept) >>> 0;
-    this.#bound = kept > used ? (this.#kept as number) : this.#consumer;
-    return Math.max(used, kept);
   }
 
   /**
