@@ -21,7 +21,6 @@ describe('an answer in the place of its frame', () => {
       name: fc.constantFrom('inPlace', 'changing'),
       made: fc.boolean(),
       ordered: fc.boolean(),
-      // What six frames at a time do not fit into, and what they do.
       ringSize: fc.constantFrom(16_384, 32_768),
     });
     await fc.assert(
@@ -86,7 +85,7 @@ describe('an answer in the place of its frame', () => {
     }
   });
 
-  it('keeps its room, and no other answer keeps that of its frame', async () => {
+  it('alone keeps the room of its frame: others give it back before they are taken', async () => {
     const pool = poolOf({ maxThreads: 1 });
     const count = new Int32Array(new SharedArrayBuffer(4));
     // Two of them fill the ring.

@@ -36,7 +36,7 @@ export interface TypedArrayConstructor<T extends TypedArray> {
 
 export const FRAME_HEADER_BYTES = 8;
 export const FILLER = -1;
-const MARK = 0x5346; // "SF"
+const MAGIC = 0x5346; // "SF"
 
 /** Position in this list is the kind of element on the wire: only ever append. */
 const KINDS = [
@@ -75,13 +75,13 @@ export const framedBytes = (body: number): number => 4 + body;
 /** Most bytes of payload in a ring. */
 export const maxPayload = (capacity: number): number => capacity / 2 - FRAME_HEADER_BYTES;
 
-export const tagOf = (kind: number, payload: number): number => (MARK << 16) | (((8 - (payload & 7)) & 7) << 8) | kind;
+export const tagOf = (kind: number, payload: number): number => (MAGIC << 16) | (((8 - (payload & 7)) & 7) << 8) | kind;
 
 /** Of a header with neither kind nor elements: a sign whose meaning users of frames agree on, no frame. */
 export const MARK_TAG = tagOf(0, 0);
 
 /** Is this the tag of a frame? Then its low 16 bits mean something. */
-export const isTag = (tag: number): boolean => tag >>> 16 === MARK;
+export const isTag = (tag: number): boolean => tag >>> 16 === MAGIC;
 
 /** Elements of a frame with this tag and body; undefined when they cannot be. */
 export function elementsOf(tag: number, body: number, bytesPerElement: number): number | undefined {
