@@ -64,6 +64,21 @@ export function onread(t: TransportCase): void {
       expect(Buffer.concat(chunks).equals(payload(11, 350))).toBe(true);
     });
 
+    it('does not end while it is paused', async () => {
+      const onread = { buffer: Buffer.alloc(100), callback: () => false };
+      const { client, accepted } = await open(t, { client: { onread } });
+      let ended = false;
+      client.on('end', () => {
+        ended = true;
+      });
+      accepted.end('x');
+      await until(() => client.bytesRead === 1);
+      await settled(() => Number(ended), 50);
+      expect(ended).toBe(false);
+      client.resume();
+      await until(() => ended);
+    });
+
     it('stops at pause() as well', async () => {
       let received = 0;
       const onread = { buffer: Buffer.alloc(1000), callback: (length: number) => (received += length) > 0 };
