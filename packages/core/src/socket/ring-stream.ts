@@ -145,8 +145,8 @@ export class RingStream implements ChannelSink, SenderOwner {
     // pairs with the peer's publish before setState: after its state, its last bytes are visible
     if (rx.available() > 0 || rx.violated) return;
     if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read'));
-    // Who reads into memory of its own and has paused has not come to the end yet.
-    else if (!this.#ended && (this.#onread === undefined || this.#wanted || this.reader !== undefined)) {
+    // Who does not read has not come to the end, as with a native handle that was stopped or never started.
+    else if (!this.#ended && (this.#wanted || this.reader !== undefined)) {
       this.#ended = true;
       this.#socket.push(null);
       // With nothing buffered only a read makes the stream notice its end.
