@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { collect, errorOf, event, record, until } from '../support/events.js';
+import { collect, errorOf, event, record, turns, until } from '../support/events.js';
 import { dial, listening, open, transportOf, type TransportCase } from './transport-case.js';
 
 export function states(t: TransportCase): void {
@@ -29,6 +29,14 @@ export function states(t: TransportCase): void {
       expect(transportOf(socket)).toBe(t.client.transport);
       socket.destroy();
       expect([socket.connecting, socket.pending, socket.readyState]).toEqual([false, true, 'closed']);
+    });
+
+    it('tells nobody of a connect that is over', async () => {
+      const { client, accepted } = await open(t);
+      let told = 0;
+      for (const socket of [client, accepted]) socket.once('connect', () => told++).on('connect', () => told++);
+      await turns(20);
+      expect(told).toBe(0);
     });
 
     it('shows which half is open', async () => {

@@ -8,7 +8,8 @@ export const ERROR_CODES = {
   ERR_SMC_FALLBACK: "no allowed transport could be used and `fallback` is 'error'",
   ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
   ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',
-  ERR_SMC_RING_MISUSE: 'commit or release of more bytes than were reserved or peeked, or mixing stream and ring reads',
+  ERR_SMC_RING_MISUSE:
+    'what a ring is given is no bytes or no number of bytes; commit or release of more than were reserved or peeked; mixing stream and ring',
   ERR_SMC_RING_SOCKET: 'a ring connection was given to `send` of a child process or of this one: it belongs to its event loop',
   ERR_SMC_CLC: 'a CLC message is malformed',
   ERR_SMC_LLC: 'an LLC message is malformed',

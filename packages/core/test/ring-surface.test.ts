@@ -38,6 +38,35 @@ describe('socket.ring', () => {
     end(client, server);
   });
 
+  it('refuses what is no bytes and no number of bytes, and nothing is sent or given back', async () => {
+    const [client, accepted] = await memoryPair({ ringSize: 16_384 }, (socket) => void socket.ring?.peek());
+    const { ring } = client;
+    const misuse = expect.objectContaining({ code: 'ERR_SMC_RING_MISUSE' });
+    for (const wrong of [
+      ['abc'],
+      [new Float32Array(2)],
+      [new ArrayBuffer(3)],
+      [new DataView(new ArrayBuffer(3))],
+      [null],
+      Buffer.from('abc'),
+      'abc',
+    ])
+      expect(() => ring?.send(wrong as never)).toThrow(misuse);
+    for (const wrong of ['abc', new Float32Array(2), undefined]) expect(() => ring?.write(wrong as never)).toThrow(misuse);
+    for (const wrong of [Number.NaN, 1.5, '8', undefined]) {
+      expect(() => ring?.reserve(wrong as number)).toThrow(misuse);
+      if (wrong !== undefined) expect(() => ring?.writable(wrong as number)).toThrow(misuse);
+    }
+    expect(() => ring?.writable(-1)).toThrow(misuse);
+    ring?.reserve(8);
+    for (const wrong of [1.5, Number.NaN, -1, 9]) expect(() => ring?.commit(wrong)).toThrow(misuse);
+    ring?.commit(8);
+    await accepted.ring?.readable();
+    for (const wrong of [1.5, Number.NaN, -1, 9]) expect(() => accepted.ring?.release(wrong)).toThrow(misuse);
+    expect([client.bytesWritten, accepted.bytesRead, accepted.ring?.peek()?.length]).toEqual([8, 0, 8]);
+    end(client, accepted);
+  });
+
   it('writes bytes that are in memory already, in order with the stream, as far as there is room', async () => {
     const [client, server] = await memoryPair({ ringSize: 16_384 });
     const chunks: Buffer[] = [];

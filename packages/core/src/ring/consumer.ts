@@ -96,11 +96,15 @@ export class RingConsumer {
    * @throws SmcError `ERR_SMC_RING_MISUSE` for more bytes than are readable.
    */
   release(length: number): void {
-    if (!(length >= 0 && length <= this.known)) {
-      throw new SmcError('ERR_SMC_RING_MISUSE', `release(${length}) with ${this.known} bytes readable`);
-    }
+    this.checkRelease(length);
     this.advance(length);
     this.publish();
+  }
+
+  /** Can `length` bytes be given back? @throws SmcError `ERR_SMC_RING_MISUSE` */
+  checkRelease(length: number): void {
+    if (Number.isInteger(length) && length >= 0 && length <= this.known) return;
+    throw new SmcError('ERR_SMC_RING_MISUSE', `release(${String(length)}) with ${this.known} bytes readable`);
   }
 
   /** Copies `length` readable bytes from `skip` bytes ahead into private memory. They stay in the ring. */

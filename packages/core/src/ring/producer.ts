@@ -9,6 +9,20 @@ import { COPY_IN_BYTES, type RingMemory, WORD } from './layout.js';
 import { STAGE_BYTES, stage } from './stage.js';
 import { load, store } from './words.js';
 
+/**
+ * Is this memory of single bytes, as a Uint8Array or a Buffer is? Anything else with a length would arrive as other bytes. Not by
+ * instanceof, which is false for those of another realm, as in vm contexts and under test runners that use them.
+ * @throws SmcError `ERR_SMC_RING_MISUSE`
+ */
+export function checkBytes(source: Uint8Array): void {
+  if ((source as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT !== 1) throw noBytes(source);
+}
+
+const noBytes = (source: unknown): SmcError => {
+  const kind = typeof source === 'object' && source !== null ? source.constructor?.name : source === null ? 'null' : typeof source;
+  return new SmcError('ERR_SMC_RING_MISUSE', `bytes are sent as Uint8Array or Buffer, not as ${kind}`);
+};
+
 export class RingProducer {
   readonly capacity: number;
   /** Bytes written so far but not yet visible to the consumer. */
@@ -74,6 +88,12 @@ export class RingProducer {
     return free;
   }
 
+  /** Can a ring of this size ever have room for `length` bytes? @throws SmcError `ERR_SMC_RING_MISUSE` */
+  checkRoom(length: number): void {
+    if (Number.isInteger(length) && length >= 0 && length <= this.capacity) return;
+    throw new SmcError('ERR_SMC_RING_MISUSE', `writable(${String(length)}) in a ring of ${this.capacity} bytes`);
+  }
+
   /**
    * From now on the bytes from cursor `from` on count as used, also when the consumer has given them back: this side looks at what the
    * consumer has made of them. undefined: none. Must never go back.
@@ -85,8 +105,10 @@ export class RingProducer {
   /**
    * A view of `length` free bytes to fill in place, or undefined when there is no room. Valid until the next call on
    * this ring. In memory that is not mirrored it is shorter where the ring wraps.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for what is no number of bytes.
    */
   reserve(length: number): Uint8Array | undefined {
+    if (!Number.isInteger(length)) throw new SmcError('ERR_SMC_RING_MISUSE', `reserve(${String(length)}): not a number of bytes`);
     if (length <= 0 || length > this.capacity || this.space(length) < length) return undefined;
     this.flushStage();
     const at = this.#cursor & this.#mask;
@@ -100,8 +122,8 @@ export class RingProducer {
    * @throws SmcError `ERR_SMC_RING_MISUSE` for more bytes than were reserved.
    */
   commit(length: number): void {
-    if (!(length >= 0 && length <= this.#reserved)) {
-      throw new SmcError('ERR_SMC_RING_MISUSE', `commit(${length}) after reserving ${this.#reserved} bytes`);
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.#reserved)) {
+      throw new SmcError('ERR_SMC_RING_MISUSE', `commit(${String(length)}) after reserving ${this.#reserved} bytes`);
     }
     this.#reserved = 0;
     this.advance(length);

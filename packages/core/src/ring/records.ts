@@ -10,7 +10,7 @@
 
 import { SmcError } from '../errors.js';
 import type { RingConsumer } from './consumer.js';
-import type { RingProducer } from './producer.js';
+import { checkBytes, type RingProducer } from './producer.js';
 import { COPY_IN_BYTES } from './layout.js';
 import { stage } from './stage.js';
 import { load } from './words.js';
@@ -41,9 +41,10 @@ export class RecordWriter {
   /**
    * Copies records into the ring, from index `start` on, until one does not fit; returns how many were taken. They are
    * visible to the consumer after the caller publishes, all at once. Allocates nothing.
-   * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`; records before the large one have been taken.
+   * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`, `ERR_SMC_RING_MISUSE` for what is no bytes; records before it have been taken.
    */
   send(records: readonly Uint8Array[], start = 0): number {
+    if (!Array.isArray(records)) throw new SmcError('ERR_SMC_RING_MISUSE', 'records are sent as an array of Uint8Arrays');
     const several = this.#ring.mirrored && records.length - start >= COLLECTED_RECORDS;
     let taken = 0;
     for (let i = start; i < records.length; i++) {
@@ -70,6 +71,7 @@ export class RecordWriter {
 
   /** As {@link send}, for one record: false when there is no room. */
   sendOne(record: Uint8Array): boolean {
+    checkBytes(record);
     const { length } = record;
     this.#check(length);
     const ring = this.#ring;
@@ -88,6 +90,7 @@ export class RecordWriter {
 
   /** A small one of several: gets into the ring together with those after it. */
   #collect(record: Uint8Array): boolean {
+    checkBytes(record);
     const { length } = record;
     this.#check(length);
     // Bytes of a stream may be in the stage, and the record's length has to be aligned there too.

@@ -39,6 +39,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     !(Number.isInteger(port) && port > 0 && port < 65536) ||
     hasHandle(socket) ||
     // What is wrong with these node:net says best.
+    (Boolean(options.host) && typeof options.host !== 'string') ||
     (options.localAddress !== undefined && net.isIP(options.localAddress) === 0) ||
     (options.localPort !== undefined && !Number.isInteger(options.localPort)) ||
     (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean') ||

@@ -1,7 +1,7 @@
 // ring-surface.ts - `socket.ring`: the zero-copy side of a ring connection. Same bytes, same order as the stream.
 
-import { SmcError } from '../errors.js';
 import type { PeerView } from '../ring/consumer.js';
+import { checkBytes } from '../ring/producer.js';
 import { RecordReader, RecordWriter } from '../ring/records.js';
 import { PIECE_BYTES } from './ring-sender.js';
 import type { RingStream } from './ring-stream.js';
@@ -97,6 +97,7 @@ export class RingSurface {
    * many of them, quicker than a view from `reserve`: the copy goes past the caches where that pays.
    */
   write(source: Uint8Array, start = 0): number {
+    checkBytes(source);
     if (!this.#sendable()) return 0;
     const { tx } = this.#stream.channel;
     let at = start;
@@ -113,11 +114,10 @@ export class RingSurface {
   /**
    * Resolves to true when `length` bytes can be reserved, to false when the peer or this side has closed. Who waits is
    * answered in order; the first to reserve may take the room of the next.
-   * @throws SmcError `ERR_SMC_RING_MISUSE` for more than the ring holds.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` for more than the ring holds, and for what is no number of bytes.
    */
   writable(length = 1): Promise<boolean> {
-    const { capacity } = this.#stream.channel.tx;
-    if (length > capacity) throw new SmcError('ERR_SMC_RING_MISUSE', `writable(${length}) in a ring of ${capacity} bytes`);
+    this.#stream.channel.tx.checkRoom(length);
     if (!this.#sendable() && this.#over) return Promise.resolve(false);
     if (this.#sendable() && this.#stream.channel.tx.space(length) >= length) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -139,7 +139,7 @@ export class RingSurface {
    * Sends records, boundaries kept, from index `start` on; returns how many were taken (fewer when there is no room, none
    * while the stream still has unwritten chunks). They are copied: the caller's memory can be used again at once.
    * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE` for a record above {@link maxRecord}; those before it have been sent.
-   * @throws SmcError `ERR_SMC_RING_MISUSE` where no record can start.
+   * @throws SmcError `ERR_SMC_RING_MISUSE` where no record can start, and for what is no Uint8Array.
    */
   send(records: readonly Uint8Array[], start = 0): number {
     let at = start;
@@ -178,7 +178,8 @@ export class RingSurface {
   release(length: number): void {
     const { channel, closed } = this.#stream;
     if (closed) return;
-    channel.rx.advance(this.#checked(length));
+    channel.rx.checkRelease(length);
+    channel.rx.advance(length);
     this.#stream.bytesRead += length;
     if (channel.rx.publish()) channel.notify();
     if (channel.rx.known === 0) this.#stream.noteState();
@@ -324,11 +325,5 @@ export class RingSurface {
     if (!this.#stream.ended && !this.#stream.closed) return;
     this.#tell(false);
     this.#onreadable?.();
-  }
-
-  #checked(length: number): number {
-    const { known } = this.#stream.channel.rx;
-    if (length >= 0 && length <= known) return length;
-    throw new SmcError('ERR_SMC_RING_MISUSE', `release(${length}) with ${known} bytes readable`);
   }
 }

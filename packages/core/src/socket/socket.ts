@@ -253,14 +253,14 @@ export class Socket extends net.Socket {
   /** On an established ring socket 'connect' is over; tls waits for it nevertheless, since there is no handle. */
   override once(event: string | symbol, listener: (...args: never[]) => void): this {
     const state = this[kState];
-    if (event === 'end' && state !== undefined && state.phase !== 'tcp' && wrappedByTls()) {
+    if (event === 'end' && state !== undefined && state.phase !== 'tcp' && calledBy(ADAPTER)) {
       // Over a native handle tls sees the end of the stream and decides itself when to end its own side. A wrapped
       // stream must not end by itself before tls has answered. Not before tls has copied the setting for itself.
       process.nextTick(() => {
         this.allowHalfOpen = true;
       });
     }
-    if (event === 'connect' && state?.phase === 'ring' && !this.connecting) {
+    if (event === 'connect' && state?.phase === 'ring' && !this.connecting && calledBy(TLS)) {
       process.nextTick(listener as () => void);
       return this;
     }
@@ -325,9 +325,12 @@ function restart(socket: Socket): void {
   if (socket[kOnRead] !== undefined) socket[kState]?.stream?.read();
 }
 
-/** Is the caller node's adapter of a stream for tls and http2? It has no other mark than where its code is. */
-function wrappedByTls(): boolean {
-  return new Error('who listens').stack?.includes('internal/js_stream_socket') ?? false;
+/** Node's adapter of a stream for tls and http2, and tls itself, by where their code is: they have no other mark. */
+const ADAPTER = /internal\/js_stream_socket/;
+const TLS = /node:(_tls_wrap|internal\/tls\/wrap)/;
+
+function calledBy(code: RegExp): boolean {
+  return code.test(new Error('who listens').stack ?? '');
 }
 
 type Getter = (this: net.Socket) => unknown;

@@ -3,6 +3,7 @@
 import { SmcError } from '../errors.js';
 import { type BusyPoll, resolveOptions } from '../options.js';
 import type { PeerView } from '../ring/consumer.js';
+import { checkBytes } from '../ring/producer.js';
 import { RecordReader, RecordWriter } from '../ring/records.js';
 import type { SocketStats } from '../socket/socket.js';
 import { BlockingLink } from './blocking-link.js';
@@ -81,8 +82,7 @@ export class BlockingEnd {
    * @throws SmcError `ERR_SMC_RING_MISUSE` for more than the ring holds.
    */
   writable(length = 1, timeout = Number.POSITIVE_INFINITY): boolean {
-    const { capacity } = this.link.tx;
-    if (length > capacity) throw new SmcError('ERR_SMC_RING_MISUSE', `writable(${length}) in a ring of ${capacity} bytes`);
+    this.link.tx.checkRoom(length);
     return this.link.waitForRoom(length, timeout);
   }
 
@@ -100,6 +100,7 @@ export class BlockingEnd {
 
   /** Copies as many bytes from `start` on as there is room for and sends them; returns how many. */
   write(source: Uint8Array, start = 0): number {
+    checkBytes(source);
     if (!this.link.sendable) return 0;
     const bytes = this.link.tx.write(source, start);
     this.link.checkWords();
@@ -140,9 +141,7 @@ export class BlockingEnd {
   release(length: number): void {
     if (!this.link.open) return;
     const { rx } = this.link;
-    if (!(length >= 0 && length <= rx.known)) {
-      throw new SmcError('ERR_SMC_RING_MISUSE', `release(${length}) with ${rx.known} bytes readable`);
-    }
+    rx.checkRelease(length);
     rx.advance(length);
     this.link.taken(length);
   }
