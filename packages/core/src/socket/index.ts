@@ -28,7 +28,7 @@ export function connect(...args: unknown[]): Socket {
   if (!CONNECT_PUBLISHES) publishClient(socket);
   const { timeout } = options as { timeout?: number };
   if (timeout) socket.setTimeout(timeout);
-  return socket.connect(...args);
+  return socket.connect(...(args as [ConnectOptions]));
 }
 
 /** The same as {@link connect}, as in node:net: for `createConnection` of http agents and http2. */

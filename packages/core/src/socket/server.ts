@@ -32,12 +32,31 @@ const root = new AsyncResource('SMC');
 
 const serverSockets = diagnostics.channel('net.server.socket');
 
+/** The listeners of net.Server, where those of 'connection' are given a {@link Socket}. */
+interface AddListener<This> {
+  (event: 'connection', listener: (socket: Socket) => void): This;
+  (event: 'close' | 'listening', listener: () => void): This;
+  (event: 'error', listener: (error: Error) => void): This;
+  (event: 'drop', listener: (data?: net.DropArgument) => void): This;
+  // biome-ignore lint/suspicious/noExplicitAny: as EventEmitter has it
+  (event: string | symbol, listener: (...args: any[]) => void): This;
+}
+
+export interface Server {
+  on: AddListener<this>;
+  once: AddListener<this>;
+  addListener: AddListener<this>;
+  prependListener: AddListener<this>;
+  prependOnceListener: AddListener<this>;
+}
+
 /**
  * A net.Server; sockets given to 'connection' are {@link Socket}s, with their transport known. Clients that use this library
  * can find it from 'listening' on, until close(). A plain client is given to 'connection' at once; one that waits for a ring
  * after the handshake, at most `discoveryWait` and `handshakeTimeout` later. With `fallback: 'error'` a connection that
  * ends on TCP is closed without 'connection', unless `transports` names 'tcp'.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the base class has what the interface declares
 export class Server extends net.Server {
   readonly #own: ResolvedOptions;
   readonly #socketOptions: { allowHalfOpen: boolean; highWaterMark?: number };
@@ -75,6 +94,15 @@ export class Server extends net.Server {
     return super.emit(event as string, ...args);
   }
 
+  override listen(port?: number, hostname?: string, backlog?: number, listeningListener?: () => void): this;
+  override listen(port?: number, hostname?: string, listeningListener?: () => void): this;
+  override listen(port?: number, backlog?: number, listeningListener?: () => void): this;
+  override listen(port?: number, listeningListener?: () => void): this;
+  override listen(path: string, backlog?: number, listeningListener?: () => void): this;
+  override listen(path: string, listeningListener?: () => void): this;
+  override listen(options: net.ListenOptions, listeningListener?: () => void): this;
+  override listen(handle: object, backlog?: number, listeningListener?: () => void): this;
+  override listen(handle: object, listeningListener?: () => void): this;
   override listen(...args: unknown[]): this {
     const [options] = args;
     this.#ipv6Only = typeof options === 'object' && options !== null && (options as net.ListenOptions).ipv6Only === true;

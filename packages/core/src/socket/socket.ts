@@ -9,7 +9,7 @@
 // holds everything of ours, and absent means plain.
 
 import net from 'node:net';
-import { type BusyPoll, type ResolvedOptions, resolveOptions } from '../options.js';
+import { type BusyPoll, type ResolvedOptions, resolveOptions, type SmcOptions } from '../options.js';
 import { complete } from '../tcp/handle.js';
 import type { Decline, TransportName } from '../transport/decline.js';
 import type { SocketOptions } from './arguments.js';
@@ -138,6 +138,10 @@ export class Socket extends net.Socket {
     return this;
   }
 
+  override connect(options: net.SocketConnectOpts & SmcOptions, connectionListener?: () => void): this;
+  override connect(port: number, host: string, connectionListener?: () => void): this;
+  override connect(port: number, connectionListener?: () => void): this;
+  override connect(path: string, connectionListener?: () => void): this;
   override connect(...args: unknown[]): this {
     return connectSocket(this, args, (...plain) => {
       const unref = this[kState]?.unref;
@@ -155,6 +159,8 @@ export class Socket extends net.Socket {
     else base._read.call(this, size);
   }
 
+  override write(chunk: Uint8Array | string, callback?: (error?: Error | null) => void): boolean;
+  override write(chunk: Uint8Array | string, encoding?: BufferEncoding, callback?: (error?: Error | null) => void): boolean;
   /**
    * As Writable.write. Over a ring what has room and nobody waits for is in it when this returns, without the detour by the
    * stream's own state: what can be seen of that is the same, and the detour is half of what a small write costs.
@@ -250,24 +256,7 @@ export class Socket extends net.Socket {
     return super.setKeepAlive(...args);
   }
 
-  /** On an established ring socket 'connect' is over; tls waits for it nevertheless, since there is no handle. */
-  override once(event: string | symbol, listener: (...args: never[]) => void): this {
-    const state = this[kState];
-    if (event === 'end' && state !== undefined && state.phase !== 'tcp' && calledBy(ADAPTER)) {
-      // Over a native handle tls sees the end of the stream and decides itself when to end its own side. A wrapped
-      // stream must not end by itself before tls has answered. Not before tls has copied the setting for itself.
-      process.nextTick(() => {
-        this.allowHalfOpen = true;
-      });
-    }
-    if (event === 'connect' && state?.phase === 'ring' && !this.connecting && calledBy(TLS)) {
-      process.nextTick(listener as () => void);
-      return this;
-    }
-    return super.once(event as string, listener as () => void);
-  }
-
-  override read(size?: number): unknown {
+  override read(size?: number): ReturnType<net.Socket['read']> {
     restart(this);
     return super.read(size);
   }
@@ -332,6 +321,27 @@ const TLS = /node:(_tls_wrap|internal\/tls\/wrap)/;
 function calledBy(code: RegExp): boolean {
   return code.test(new Error('who listens').stack ?? '');
 }
+
+/**
+ * On an established ring socket 'connect' is over; tls waits for it nevertheless, since there is no handle. On the prototype, so that
+ * the declared listeners stay those of net.Socket.
+ */
+function once(this: Socket, event: string | symbol, listener: () => void): Socket {
+  const state = this[kState];
+  if (event === 'end' && state !== undefined && state.phase !== 'tcp' && calledBy(ADAPTER)) {
+    // Over a native handle tls sees the end of the stream and decides itself when to end its own side. A wrapped
+    // stream must not end by itself before tls has answered. Not before tls has copied the setting for itself.
+    process.nextTick(() => {
+      this.allowHalfOpen = true;
+    });
+  }
+  if (event === 'connect' && state?.phase === 'ring' && !this.connecting && calledBy(TLS)) {
+    process.nextTick(listener);
+    return this;
+  }
+  return Reflect.apply(net.Socket.prototype.once, this, [event, listener]) as Socket;
+}
+Object.defineProperty(Socket.prototype, 'once', { configurable: true, writable: true, value: once });
 
 type Getter = (this: net.Socket) => unknown;
 const baseGetter = (name: string) => Object.getOwnPropertyDescriptor(net.Socket.prototype, name)?.get as Getter;
