@@ -103,17 +103,6 @@ export function ending(t: TransportCase): void {
       expect((await collect(accepted)).length).toBe(0);
     });
 
-    it('does not see it before resume() with pauseOnConnect', async () => {
-      const { client, accepted } = await open(t, { server: { pauseOnConnect: true } });
-      const seen = record(accepted);
-      client.end();
-      await event(client, 'finish');
-      await turns(50);
-      expect(seen).toEqual([]);
-      accepted.resume();
-      await event(accepted, 'end');
-    });
-
     it('ends after connecting when end() came first', async () => {
       const { server, port } = await listening(t);
       const accepting = accept(server);

@@ -145,18 +145,14 @@ export class RingStream implements ChannelSink, SenderOwner {
     // pairs with the peer's publish before setState: after its state, its last bytes are visible
     if (rx.available() > 0 || rx.violated) return;
     if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read'));
-    // Who has stopped reading has not come to the end, as with a native handle. Who only ever sends still learns of it.
-    else if (!this.#ended && (this.#wanted || this.reader !== undefined || !this.#stopped)) {
+    // Who reads into memory of its own and has paused has not come to the end yet.
+    else if (!this.#ended && (this.#onread === undefined || this.#wanted || this.reader !== undefined)) {
       this.#ended = true;
       this.#socket.push(null);
       // With nothing buffered only a read makes the stream notice its end.
       if (this.reader !== undefined) this.#socket.resume();
       else this.#socket.read(0);
     }
-  }
-
-  get #stopped(): boolean {
-    return this.#onread !== undefined || this.#socket.readableFlowing === false;
   }
 
   /** Did the connection end by a reset? */
