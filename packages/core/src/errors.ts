@@ -9,7 +9,7 @@ export const ERROR_CODES = {
   ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
   ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',
   ERR_SMC_RING_MISUSE:
-    'what a ring is given is no bytes or no number of bytes; commit or release of more than were reserved or peeked; mixing stream and ring',
+    'no bytes or no number of bytes given to a ring; more committed or released than reserved or peeked; stream and ring mixed',
   ERR_SMC_RING_SOCKET: 'a ring connection was given to `send` of a child process or of this one: it belongs to its event loop',
   ERR_SMC_CLC: 'a CLC message is malformed',
   ERR_SMC_LLC: 'an LLC message is malformed',

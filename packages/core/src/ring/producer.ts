@@ -10,18 +10,18 @@ import { STAGE_BYTES, stage } from './stage.js';
 import { load, store } from './words.js';
 
 /**
- * Is this memory of single bytes, as a Uint8Array or a Buffer is? Anything else with a length would arrive as other bytes. Not by
- * instanceof, which is false for those of another realm, as in vm contexts and under test runners that use them.
+ * Is this memory of single bytes, as a Uint8Array or a Buffer is? Anything else with a length would arrive as other bytes.
  * @throws SmcError `ERR_SMC_RING_MISUSE`
  */
 export function checkBytes(source: Uint8Array): void {
-  if ((source as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT !== 1) throw noBytes(source);
+  // What is of another realm (vm contexts, some test runners) is told by its property, which costs more.
+  if (!(source instanceof Uint8Array) && (source as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT !== 1) throw noBytes(source);
 }
 
-const noBytes = (source: unknown): SmcError => {
-  const kind = typeof source === 'object' && source !== null ? source.constructor?.name : source === null ? 'null' : typeof source;
+function noBytes(source: unknown): SmcError {
+  const kind = (source as object | null | undefined)?.constructor?.name ?? String(source);
   return new SmcError('ERR_SMC_RING_MISUSE', `bytes are sent as Uint8Array or Buffer, not as ${kind}`);
-};
+}
 
 export class RingProducer {
   readonly capacity: number;

@@ -44,7 +44,6 @@ export class RecordWriter {
    * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`, `ERR_SMC_RING_MISUSE` for what is no bytes; records before it have been taken.
    */
   send(records: readonly Uint8Array[], start = 0): number {
-    if (!Array.isArray(records)) throw new SmcError('ERR_SMC_RING_MISUSE', 'records are sent as an array of Uint8Arrays');
     const several = this.#ring.mirrored && records.length - start >= COLLECTED_RECORDS;
     let taken = 0;
     for (let i = start; i < records.length; i++) {
