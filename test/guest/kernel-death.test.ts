@@ -46,7 +46,7 @@ describe.each(ROLES)('with the kernel, we as %s, over a single link,', (role) =>
       ourEnd.catch(() => {});
       await stream.until(() => stream.bytesRead > MiB);
       fail();
-      onTestFinished(mend);
+      onTestFinished(() => mend());
       await expect(ourEnd).rejects.toMatchObject({ code: 'ECONNRESET' });
       await expect(kernelEnd).rejects.toThrow(BROKEN);
       expect(await connections(agent)).toEqual([]);

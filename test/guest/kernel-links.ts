@@ -85,7 +85,7 @@ export function kernelLinkTests(role: Role): void {
         const one = await pair(role, way);
         await twoLinks(one);
         try {
-          await transfer(one, fail);
+          await transfer(one, () => fail());
           await expect.poll(async () => new Set(await kernelLinks(one.agent)), BOUNDED).toEqual(new Set(['rxb1']));
           await ourLinks(one.stream, 1);
         } finally {

@@ -6,6 +6,7 @@
 // TCP between these addresses stays on lo. The kernel takes rxa1 and rxb1, in this order, because they and lo have one PNET id.
 
 import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { addPnetids, removePnetids } from './kernel-smc.js';
 
 /** Interfaces, with the last number of their addresses and the PNET id; `rx` and the name is the device. */
@@ -56,28 +57,36 @@ export function removeNetworks(): void {
   spawn('sh', ['-c', script], { detached: true, stdio: 'ignore' }).unref();
 }
 
+/** The two networks, by the first letter of their interfaces. */
+export const NETWORKS = ['a', 'b'] as const;
+export type Network = (typeof NETWORKS)[number];
+
+/** Packets that the devices on either side of each network have sent, in the order of {@link NETWORKS}. */
+export function packetsOver(): readonly [number, number] {
+  const sent = (device: string) => Number(readFileSync(`/sys/class/infiniband/${device}/ports/1/hw_counters/sent_pkts`, 'utf8'));
+  return NETWORKS.map((network) => sent(`rx${network}0`) + sent(`rx${network}1`)) as [number, number];
+}
+
+const interfaceFailure = (name: string, side: 0 | 1) => ({
+  name,
+  fail: (network: Network = 'a') => run('ip', 'link', 'set', `${network}${side}`, 'down'),
+  mend: (network: Network = 'a') => run('ip', 'link', 'set', `${network}${side}`, 'up'),
+});
+
 /**
  * How a network can fail, and be mended: its interface here or at the other end goes down, or packets get lost without a word. Only in
  * the first two cases the devices tell of it, and of its return.
  */
 export const FAILURES = {
-  ours: {
-    name: 'our interface goes down',
-    fail: () => run('ip', 'link', 'set', 'a0', 'down'),
-    mend: () => run('ip', 'link', 'set', 'a0', 'up'),
-  },
-  theirs: {
-    name: "the other's interface goes down",
-    fail: () => run('ip', 'link', 'set', 'a1', 'down'),
-    mend: () => run('ip', 'link', 'set', 'a1', 'up'),
-  },
+  ours: interfaceFailure('our interface goes down', 0),
+  theirs: interfaceFailure("the other's interface goes down", 1),
   lost: {
     name: 'loss of every packet',
-    fail: () => {
-      for (const name of ['a0', 'a1']) run('tc', 'qdisc', 'add', 'dev', name, 'root', 'netem', 'loss', '100%');
+    fail: (network: Network = 'a') => {
+      for (const side of [0, 1]) run('tc', 'qdisc', 'add', 'dev', `${network}${side}`, 'root', 'netem', 'loss', '100%');
     },
-    mend: () => {
-      for (const name of ['a0', 'a1']) run('tc', 'qdisc', 'del', 'dev', name, 'root');
+    mend: (network: Network = 'a') => {
+      for (const side of [0, 1]) run('tc', 'qdisc', 'del', 'dev', `${network}${side}`, 'root');
     },
   },
 } as const;
