@@ -9,6 +9,20 @@ import { dial, listening, open, type TransportCase } from './transport-case.js';
 const LONG = 600;
 const STEP = 40;
 
+/** Acts every STEP for longer than LONG, noting in `seen` what happens; again from the start when the machine stood still meanwhile. */
+async function busy(seen: string[], act: () => unknown): Promise<void> {
+  let longest: number;
+  do {
+    seen.length = longest = 0;
+    for (let i = 0; i < (1.4 * LONG) / STEP; i++) {
+      const since = performance.now();
+      act();
+      await delay(STEP);
+      longest = Math.max(longest, performance.now() - since);
+    }
+  } while (longest > LONG / 3);
+}
+
 export function timing(t: TransportCase): void {
   describe('setTimeout()', () => {
     it("emits 'timeout' when nothing happens, and leaves the socket alone", async () => {
@@ -41,10 +55,7 @@ export function timing(t: TransportCase): void {
       accepted.resume();
       const seen = record(client, ['timeout']);
       client.setTimeout(LONG);
-      for (let i = 0; i < (1.4 * LONG) / STEP; i++) {
-        client.write('x');
-        await delay(STEP);
-      }
+      await busy(seen, () => client.write('x'));
       expect(seen).toEqual([]);
       await event(client, 'timeout');
     });
@@ -54,10 +65,7 @@ export function timing(t: TransportCase): void {
       client.resume();
       const seen = record(client, ['timeout']);
       client.setTimeout(LONG);
-      for (let i = 0; i < (1.4 * LONG) / STEP; i++) {
-        accepted.write('x');
-        await delay(STEP);
-      }
+      await busy(seen, () => accepted.write('x'));
       expect(seen).toEqual([]);
       await event(client, 'timeout');
     });
