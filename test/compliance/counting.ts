@@ -107,6 +107,22 @@ export function counting(t: TransportCase): void {
       expect(accepted.bytesRead).toBe(5000);
     });
 
+    it('counts from nothing when it connects again', async () => {
+      const { server, port } = await listening(t);
+      server.on('connection', (socket) => socket.pipe(socket));
+      const client = dial(t, port);
+      client.resume();
+      client.end('one');
+      await event(client, 'close');
+      client.connect({ port, host: '127.0.0.1' });
+      expect([client.bytesRead, client.bytesWritten]).toEqual([0, 0]);
+      client.end('12345');
+      expect(client.bytesWritten).toBe(5);
+      await event(client, 'connect');
+      await event(client, 'close');
+      expect([client.bytesRead, client.bytesWritten]).toEqual([5, 5]);
+    });
+
     it('has bufferSize and writableLength agree', async () => {
       const { client } = await open(t);
       client.cork();

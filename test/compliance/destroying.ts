@@ -144,6 +144,20 @@ export function destroying(t: TransportCase): void {
       expect([client.bytesWritten <= count * size, client.writable]).toEqual([true, false]);
     });
 
+    for (const later of [false, true]) {
+      it(`has not finished when it comes ${later ? 'a tick' : 'right'} after end()`, async () => {
+        const { client, accepted } = await open(t);
+        accepted.resume();
+        const seen = record(client);
+        const ended = new Promise((resolve) => client.end('x', resolve as () => void));
+        if (later) process.nextTick(() => client.destroy());
+        else client.destroy();
+        expect(await ended).toMatchObject({ code: 'ERR_STREAM_DESTROYED' });
+        await event(client, 'close');
+        expect([client.writableFinished, seen]).toEqual([false, ['close false']]);
+      });
+    }
+
     it('refuses a write afterwards', async () => {
       const { client, accepted } = await open(t);
       accepted.resume();

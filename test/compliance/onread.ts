@@ -27,6 +27,21 @@ export function onread(t: TransportCase): void {
       expect(client.bytesRead).toBe(123_457);
     });
 
+    it('calls the callback as a method of the socket', async () => {
+      const seen = new Set<unknown>();
+      const onread = {
+        buffer: Buffer.alloc(10),
+        callback(this: unknown) {
+          seen.add(this);
+          return true;
+        },
+      };
+      const { client, accepted } = await open(t, { client: { onread } });
+      accepted.end('x');
+      await event(client, 'end');
+      expect([...seen]).toEqual([client]);
+    });
+
     it('asks for a new buffer each time when given a function', async () => {
       const chunks: Buffer[] = [];
       const onread = {

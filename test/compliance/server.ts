@@ -183,6 +183,17 @@ export function server(t: TransportCase): void {
       expect(seen.join('')).toBe('later');
     });
 
+    it('tells a socket paused by pauseOnConnect of the end when it reads', async () => {
+      const { client, accepted } = await open(t, { server: { pauseOnConnect: true } });
+      const seen = record(accepted);
+      client.end();
+      await event(client, 'finish');
+      await turns(20);
+      expect([seen, accepted.readable]).toEqual([[], true]);
+      accepted.resume();
+      await event(accepted, 'end');
+    });
+
     it('emits listening after listen() returned and close after close() returned', async () => {
       const one = createServer(t);
       const seen = record(one, ['listening', 'close']);

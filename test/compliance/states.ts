@@ -1,5 +1,6 @@
 // states.ts - connecting, pending and readyState through the life of a socket, and the order of its first events.
 
+import { ADDRCONFIG } from 'node:dns';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { collect, errorOf, event, record, turns, until } from '../support/events.js';
@@ -29,6 +30,34 @@ export function states(t: TransportCase): void {
       expect(transportOf(socket)).toBe(t.client.transport);
       socket.destroy();
       expect([socket.connecting, socket.pending, socket.readyState]).toEqual([false, true, 'closed']);
+    });
+
+    it('stays connected when connect() is called again, whatever the address', async () => {
+      const { client, accepted, server } = await open(t);
+      const other = await listening(t);
+      let others = 0;
+      other.server.on('connection', () => others++);
+      const seen = record(client, ['connect', 'ready', 'end', 'close']);
+      client.connect({ port: other.port, host: '127.0.0.1' }, () => seen.push('listener'));
+      expect([client.connecting, client.pending, client.readyState]).toEqual([true, true, 'opening']);
+      client.end('x');
+      expect((await collect(accepted)).toString()).toBe('x');
+      accepted.end();
+      client.resume();
+      await event(client, 'close');
+      expect(seen).toEqual(['connect', 'listener', 'ready', 'end', 'close false']);
+      expect(others).toBe(0);
+      await new Promise((resolve) => server.close(resolve));
+    });
+
+    it('refuses connect() while it connects', async () => {
+      const { port, server } = await listening(t);
+      server.on('connection', (socket) => socket.on('error', () => {}));
+      const client = dial(t, port);
+      client.connect({ port, host: '127.0.0.1' });
+      const error = await errorOf(client);
+      expect(error).toMatchObject({ code: 'EALREADY', syscall: 'connect', address: '127.0.0.1', port });
+      expect([client.connecting, client.destroyed]).toEqual([false, true]);
     });
 
     it('tells nobody of a connect that is over', async () => {
@@ -78,6 +107,7 @@ export function states(t: TransportCase): void {
         host: 'somewhere.invalid',
         lookup: (host, options, callback) => {
           asked.push(host);
+          expect([options.family, options.hints]).toEqual([undefined, ADDRCONFIG]);
           if (options.all === true) callback(null, [{ address: '127.0.0.1', family: 4 }]);
           else callback(null, '127.0.0.1', 4);
         },

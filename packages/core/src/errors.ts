@@ -47,7 +47,7 @@ export class SmcError extends Error {
 }
 
 /** An error with a POSIX code, shaped like those node:net emits. */
-export function systemError(code: 'ECANCELED' | 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT', syscall: string): NodeJS.ErrnoException {
-  const errno = { ECANCELED: -125, ECONNRESET: -104, EPIPE: -32, ETIMEDOUT: -110 }[code];
+export function systemError(code: 'EALREADY' | 'ECANCELED' | 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT', syscall: string): NodeJS.ErrnoException {
+  const errno = { EALREADY: -114, ECANCELED: -125, ECONNRESET: -104, EPIPE: -32, ETIMEDOUT: -110 }[code];
   return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall });
 }

@@ -3,6 +3,7 @@
 
 import dns from 'node:dns';
 import net from 'node:net';
+import { systemError } from '../errors.js';
 import { refusesTcp, type ResolvedOptions } from '../options.js';
 import { CONNECT_PUBLISHES, hasHandle, publishClient, revive, withoutPublishing } from '../tcp/handle.js';
 import type { Endpoint } from '../transport/backend.js';
@@ -20,7 +21,7 @@ import { control } from './socket-state.js';
 type Plain = (...args: unknown[]) => Socket;
 type Connect = NormalizedConnect['options'];
 
-const FAMILIES: Readonly<Record<string, 4 | 6 | undefined>> = { 4: 4, 6: 6, IPv4: 4, IPv6: 6 };
+const FAMILIES: Readonly<Record<string, 0 | 4 | 6 | undefined>> = { 0: 0, 4: 4, 6: 6, IPv4: 4, IPv6: 6, undefined: undefined };
 
 const OUT_OF_REACH = CANDIDATES.map(outOfReach);
 const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuration'));
@@ -28,6 +29,7 @@ const NOT_WANTED = CANDIDATES.map((name) => decline(name, 'local', 'configuratio
 /** Connects `socket`; `plain` is connect() of net.Socket. */
 export function connectSocket(socket: Socket, args: readonly unknown[], plain: Plain): Socket {
   const { options, callback } = normalizeConnect(args);
+  if (isTaken(socket)) return again(socket, options, callback);
   const own = control.addOptions(socket, options);
   if (own.transports.length === 1 && own.transports[0] === 'tcp') {
     plain(...args);
@@ -41,6 +43,7 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
     // What is wrong with these node:net says best.
     (Boolean(options.host) && typeof options.host !== 'string') ||
     (options.localAddress !== undefined && net.isIP(options.localAddress) === 0) ||
+    !(String(options.family) in FAMILIES) ||
     (options.localPort !== undefined && !Number.isInteger(options.localPort)) ||
     (options.autoSelectFamily != null && typeof options.autoSelectFamily !== 'boolean') ||
     (options.autoSelectFamilyAttemptTimeout != null &&
@@ -68,6 +71,36 @@ export function connectSocket(socket: Socket, args: readonly unknown[], plain: P
   if (!candidates.some((found) => !('reason' in found) && found.mayListen(port, own))) return toPlain(nobody(own, options));
   begin(socket, options, callback);
   lookUp(socket, options, own, port, plain);
+  return socket;
+}
+
+/** Is it connecting or connected without a handle, which would answer for itself? */
+const isTaken = (socket: Socket): boolean =>
+  !socket.destroyed && (control.phase(socket) === 'ring' || control.phase(socket) === 'undecided');
+
+/**
+ * A second connect() of a socket that is not closed. As over a native handle: one that is connected stays so, whatever the address, and
+ * says so; for one that is connecting it is an error.
+ */
+function again(socket: Socket, options: Connect, callback: (() => void) | undefined): Socket {
+  if (callback !== undefined) socket.once('connect', callback);
+  if (control.phase(socket) === 'undecided') {
+    const { port } = options;
+    const address = options.host || 'localhost';
+    const error = systemError('EALREADY', 'connect');
+    error.message += ` ${address}:${port}`;
+    process.nextTick(() => socket.destroy(Object.assign(error, { address, port })));
+    return socket;
+  }
+  control.setConnecting(socket, true);
+  process.nextTick(() => {
+    if (socket.destroyed) return;
+    control.setConnecting(socket, false);
+    control.inScope(socket, () => {
+      socket.emit('connect');
+      socket.emit('ready');
+    });
+  });
   return socket;
 }
 
@@ -99,10 +132,10 @@ function tellTcp(this: Socket): void {
 function lookUp(socket: Socket, options: Connect, own: ResolvedOptions, port: number, plain: Plain): void {
   const host = options.host || 'localhost';
   const lookup = options.lookup ?? dns.lookup;
-  const family = FAMILIES[String(options.family)] ?? 0;
-  const all = family === 0 && !options.localAddress && (options.autoSelectFamily ?? net.getDefaultAutoSelectFamily());
-  const hints = options.hints || (family === 0 ? dns.ADDRCONFIG : 0);
-  lookup(host, { family, hints, ...(all ? { all } : {}) }, (error, found: unknown, foundFamily?: number) => {
+  const family = FAMILIES[String(options.family)];
+  const all = !family && !options.localAddress && (options.autoSelectFamily ?? net.getDefaultAutoSelectFamily());
+  const hints = options.hints || (family ? 0 : dns.ADDRCONFIG);
+  lookup(host, { family, hints, ...(all ? { all } : {}) } as dns.LookupOptions, (error, found: unknown, foundFamily?: number) => {
     if (socket.destroyed || !socket.connecting) return;
     if (error) {
       socket.emit('lookup', error, undefined, undefined, host);

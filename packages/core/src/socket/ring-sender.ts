@@ -109,14 +109,17 @@ export class RingSender {
     this.#resumeWrite();
   }
 
-  /** Half close: no more bytes follow those written. */
+  /**
+   * Half close: no more bytes follow those written. As over a native handle, who destroys within this turn or its next tick has not
+   * finished; before any news of the peer it is done.
+   */
   final(done: Done): void {
     if (!this.#owner.failed && !this.#closed) {
       this.publish();
       this.#channel.tx.setState(CONN_STATE.sendingDone);
       this.#channel.notify();
     }
-    done();
+    process.nextTick(() => process.nextTick(done));
   }
 
   /** Makes written bytes visible now. */

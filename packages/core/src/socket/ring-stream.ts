@@ -25,9 +25,10 @@ export interface StreamOwner {
   _unrefTimer(): void;
 }
 
+/** The option of that name; its functions are called as methods of the socket. */
 export interface OnRead {
-  readonly buffer: Uint8Array | (() => Uint8Array);
-  readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
+  readonly buffer: Uint8Array | ((this: StreamOwner) => Uint8Array);
+  readonly callback: (this: StreamOwner, bytes: number, buffer: Uint8Array) => boolean;
 }
 
 /** Largest chunk handed to a reader; 256 KiB was faster than 64 or 16. */
@@ -53,6 +54,8 @@ export class RingStream implements ChannelSink, SenderOwner {
   /** Events happen in the asynchronous context the connection was made in, not in that of whoever polls. */
   readonly #scope: AsyncResource;
   #wanted = false;
+  /** Who reads by `onread`, or whose server pauses at once, has not come to the end before having asked for it. */
+  #endWaits: boolean;
   /** The stream has had its first chunk from push(), which marks it as read. */
   #pushed = false;
   #ended = false;
@@ -66,7 +69,9 @@ export class RingStream implements ChannelSink, SenderOwner {
   #closed = false;
   readonly #memory = new ReceiveMemory();
 
-  constructor(socket: StreamOwner, channel: Channel, onread: OnRead | undefined, scope: AsyncResource) {
+  /** `paused`: the socket was made by a server with pauseOnConnect, and nothing is read until the program says so. */
+  constructor(socket: StreamOwner, channel: Channel, onread: OnRead | undefined, scope: AsyncResource, paused = false) {
+    this.#endWaits = onread !== undefined || paused;
     this.#scope = scope;
     this.#socket = socket;
     this.channel = channel;
@@ -88,6 +93,7 @@ export class RingStream implements ChannelSink, SenderOwner {
   /** The stream wants bytes. They are delivered from the loop, never within this call, as a native handle would. */
   read(): void {
     this.#wanted = true;
+    this.#endWaits = this.#onread !== undefined;
     if (!this.#closed && this.reader === undefined && this.#more()) this.channel.again();
   }
 
@@ -145,8 +151,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     // pairs with the peer's publish before setState: after its state, its last bytes are visible
     if (rx.available() > 0 || rx.violated) return;
     if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read'));
-    // Who reads into memory of its own and has paused has not come to the end yet.
-    else if (!this.#ended && (this.#onread === undefined || this.#wanted || this.reader !== undefined)) {
+    else if (!this.#ended && (!this.#endWaits || this.#wanted || this.reader !== undefined)) {
       this.#ended = true;
       this.#socket.push(null);
       // With nothing buffered only a read makes the stream notice its end.
@@ -223,11 +228,12 @@ export class RingStream implements ChannelSink, SenderOwner {
   }
 
   #deliverInto(onread: OnRead, available: number): void {
-    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer;
+    const socket = this.#socket;
+    const buffer = typeof onread.buffer === 'function' ? onread.buffer.call(socket) : onread.buffer;
     const bytes = Math.min(available, buffer.length);
     this.channel.rx.copy(buffer, 0, bytes);
     this.#release(bytes);
-    if (onread.callback(bytes, buffer) === false) this.#wanted = false;
+    if (onread.callback.call(socket, bytes, buffer) === false) this.#wanted = false;
   }
 
   /** Counts bytes as read and gives their room back before anybody is told, so that the peer can go on meanwhile. */

@@ -278,7 +278,7 @@ export class Server extends net.Server {
     if (this.#pauseOnConnect) socket.pause();
     if (outcome.kind === 'ring') {
       control.setDeclines(socket, sorted([...others, decline('tcp', 'local', 'not-preferred')]));
-      control.toRing(socket, accepted, outcome.channel);
+      control.toRing(socket, accepted, outcome.channel, this.#pauseOnConnect);
     } else {
       control.setDeclines(socket, sorted([...others, ...outcome.declines]));
       control.toTcp(socket, accepted, outcome.rest);

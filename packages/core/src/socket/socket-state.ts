@@ -50,6 +50,8 @@ export const control = {
     return resolved;
   },
 
+  phase: (socket: Socket): State['phase'] | undefined => socket[kState]?.phase,
+
   setOptions(socket: Socket, options: ResolvedOptions): void {
     socket[kOptions] = options;
   },
@@ -114,7 +116,7 @@ export const control = {
   },
 
   /** The connection is a ring, guarded by the inner socket. */
-  toRing(socket: Socket, inner: net.Socket, channel: Channel): void {
+  toRing(socket: Socket, inner: net.Socket, channel: Channel, paused = false): void {
     const state = socket[kState] as State;
     const own = socket as unknown as { _peername: unknown };
     own._peername = { address: inner.remoteAddress, port: inner.remotePort, family: inner.remoteFamily };
@@ -123,7 +125,7 @@ export const control = {
     state.inner = inner;
     state.abort = undefined;
     moveServer(inner, socket);
-    const stream = new RingStream(socket, channel, socket[kOnRead], state.scope);
+    const stream = new RingStream(socket, channel, socket[kOnRead], state.scope, paused);
     state.stream = stream;
     channel.setBusyPoll(control.options(socket).busyPoll);
     const closed = (reset: boolean) => {

@@ -189,8 +189,10 @@ export class Socket extends net.Socket {
   /** Where node:net continues a write that waited for 'connect'. */
   _writeGeneric(writev: boolean, data: unknown, encoding: BufferEncoding, callback: Callback): void {
     const stream = this[kState]?.stream;
-    if (stream === undefined) base._writeGeneric.call(this, writev, data, encoding, callback);
-    else if (writev) stream.sender.writev(data as Chunks, callback);
+    if (stream === undefined) return base._writeGeneric.call(this, writev, data, encoding, callback);
+    // What waited for 'connect' is counted by bytesWritten as long as it is there.
+    (this as unknown as { _pendingData: unknown })._pendingData = null;
+    if (writev) stream.sender.writev(data as Chunks, callback);
     else stream.sender.write(data as Buffer | string, encoding, callback);
   }
 
@@ -373,7 +375,7 @@ overrideGetter('bytesWritten', ({ stream, clc }, socket, inherited) => {
   const bytes = inherited() as number | undefined;
   return bytes === undefined ? bytes : Math.max(0, bytes - clc.written);
 });
-overrideGetter('pending', ({ phase }, socket, inherited) => (phase === 'ring' ? socket.destroyed : inherited()));
+overrideGetter('pending', ({ phase }, socket, inherited) => (phase === 'ring' ? socket.destroyed || socket.connecting : inherited()));
 overrideGetter('bufferSize', ({ phase }, socket, inherited) =>
   phase === 'ring' && !socket.destroyed ? socket.writableLength : inherited(),
 );
