@@ -4,7 +4,7 @@ import type { Decline } from './transport/decline.js';
 
 /** Codes of this library and what they mean. POSIX situations keep their POSIX code (`ECONNRESET`, `EPIPE`). */
 export const ERROR_CODES = {
-  ERR_SMC_INVALID_OPTION: 'an option or its environment variable has an unusable value',
+  ERR_SMC_INVALID_OPTION: 'an argument, an option or its environment variable is missing or has an unusable value',
   ERR_SMC_FALLBACK: "no allowed transport could be used and `fallback` is 'error'",
   ERR_SMC_PEER_VIOLATION: 'the peer broke the protocol (cursor, record length, state or message); the connection is reset',
   ERR_SMC_RECORD_TOO_LARGE: 'a record is larger than half the ring',

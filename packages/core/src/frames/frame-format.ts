@@ -10,6 +10,7 @@
 // one view per place serves for good.
 
 import { SmcError } from '../errors.js';
+import { expected } from '../given.js';
 import type { RingProducer } from '../ring/producer.js';
 
 /** Every typed array there is; Float16Array where the runtime has it. */
@@ -56,11 +57,10 @@ const KINDS = [
 ];
 
 /** @throws SmcError `ERR_SMC_INVALID_OPTION` for anything but a constructor of typed arrays. */
-export function kindOf({ name, BYTES_PER_ELEMENT }: { readonly name: string; readonly BYTES_PER_ELEMENT: number }): number {
-  const kind = KINDS.indexOf(name, 1);
-  if (kind < 0 || !Number.isInteger(BYTES_PER_ELEMENT)) {
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `frames: ${String(name)} is no typed array`);
-  }
+export function kindOf(type: unknown, call = 'frames', argument = 'type'): number {
+  const { name, BYTES_PER_ELEMENT } = (typeof type === 'function' ? type : {}) as Partial<TypedArrayConstructor<TypedArray>>;
+  const kind = KINDS.indexOf(name ?? '', 1);
+  expected(kind > 0 && Number.isInteger(BYTES_PER_ELEMENT), call, argument, 'a class of typed arrays, as Float32Array', type);
   return kind;
 }
 

@@ -2,10 +2,11 @@
 
 import type { Duplex } from 'node:stream';
 import { SmcError } from '../errors.js';
+import { expectDuplex, expected, expectOptions } from '../given.js';
 import { RingSurface } from '../socket/ring-surface.js';
 import { BlockingEnd } from '../worker/blocking-end.js';
 import { DEVELOPMENT } from './frame-checks.js';
-import type { TypedArray, TypedArrayConstructor } from './frame-format.js';
+import { kindOf, type TypedArray, type TypedArrayConstructor } from './frame-format.js';
 import type { AsyncFrameLink, FrameLink } from './frame-link.js';
 import { FrameReader, type ReadableFrame } from './frame-reader.js';
 import { FrameWriter, type WritableFrame } from './frame-writer.js';
@@ -177,20 +178,26 @@ export class BlockingFrames<T extends TypedArray> extends FramesBase<T> implemen
  *     for await (const frame of floats) sum(frame.view);
  *
  * One direction carries frames, records or bytes; frames follow others only where a multiple of 8 bytes went before.
- * @throws SmcError `ERR_SMC_INVALID_OPTION` for no typed array, a ring size that cannot be, and a socket that still connects.
+ * @throws SmcError `ERR_SMC_INVALID_OPTION` for no connection, no class of typed arrays, a ring size that cannot be, and a socket that
+ * still connects.
  */
 export function frames<T extends TypedArray>(end: BlockingEnd, type: TypedArrayConstructor<T>, options?: FrameOptions): BlockingFrames<T>;
 export function frames<T extends TypedArray>(end: FrameConnection, type: TypedArrayConstructor<T>, options?: FrameOptions): TypedFrames<T>;
 export function frames<T extends TypedArray>(
   end: BlockingEnd | FrameConnection,
   type: TypedArrayConstructor<T>,
-  { checks = DEVELOPMENT, ringSize = STREAM_RING_BYTES }: FrameOptions = {},
+  options: FrameOptions = {},
 ): BlockingFrames<T> | TypedFrames<T> {
+  if (!(end instanceof BlockingEnd)) expectDuplex(end, 'frames');
+  // Before anything listens to the connection.
+  kindOf(type);
+  expectOptions(options, 'frames');
+  const { checks = DEVELOPMENT, ringSize = STREAM_RING_BYTES } = options;
+  expected(typeof checks === 'boolean', 'frames', 'checks', 'true or false', checks);
   if (end instanceof BlockingEnd) return new BlockingFrames(end, type, checks);
   if (end.connecting) throw new SmcError('ERR_SMC_INVALID_OPTION', "frames: the socket is not connected: wait for 'connect'");
   if (end.ring instanceof RingSurface) return new TypedFrames(new RingLink(end.ring, end), type, checks);
-  if (!(Number.isInteger(ringSize) && ringSize >= 64 && ringSize <= 2 ** 30 && (ringSize & (ringSize - 1)) === 0)) {
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `frames: ringSize ${String(ringSize)} is no power of two from 64 to 2^30`);
-  }
+  const possible = Number.isInteger(ringSize) && ringSize >= 64 && ringSize <= 2 ** 30 && (ringSize & (ringSize - 1)) === 0;
+  expected(possible, 'frames', 'ringSize', 'a power of two from 64 to 2^30', ringSize);
   return new TypedFrames(new StreamLink(end, ringSize), type, checks);
 }

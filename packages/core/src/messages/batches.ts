@@ -1,5 +1,6 @@
 // batches.ts - records by asynchronous iteration: all that have come, at once.
 
+import { expectConnection, expectLimit } from '../given.js';
 import { type RingConnection, ringOf } from './send-all.js';
 
 /** Most records of one batch, unless said otherwise. */
@@ -10,9 +11,16 @@ const BATCH = 1024;
  * received while the loop body runs: the ring fills, and the peer waits for room. Leaving the loop keeps the connection open
  * and what has not been handed out in the ring.
  * @throws the connection's error after the records that came before it; SmcError `ERR_SMC_FALLBACK` without a ring,
- * `ERR_SMC_RING_MISUSE` where no record starts.
+ * `ERR_SMC_RING_MISUSE` where no record starts. The call itself: `ERR_SMC_INVALID_OPTION`
  */
-export async function* batches(end: RingConnection, limit = BATCH): AsyncGenerator<Uint8Array[], void, undefined> {
+export function batches(end: RingConnection, limit = BATCH): AsyncGenerator<Uint8Array[], void, undefined> {
+  expectConnection(end, 'batches');
+  // A limit of 0 would look for ever, and never take anything.
+  expectLimit(limit, 'batches');
+  return batchesOf(end, limit);
+}
+
+async function* batchesOf(end: RingConnection, limit: number): AsyncGenerator<Uint8Array[], void, undefined> {
   const ring = ringOf(end);
   // It is thrown to whoever iterates.
   const heard = (): void => {};

@@ -1,6 +1,7 @@
 // fan-in.ts - many to one: records of several connections, taken in turns so that none starves the others.
 
 import type { EventEmitter } from 'node:events';
+import { expectConnection, expectFunction, expectIterable } from '../given.js';
 import type { RingSurface } from '../socket/ring-surface.js';
 import { type RingConnection, ringOf } from './send-all.js';
 
@@ -29,7 +30,9 @@ export class FanIn<E extends RingConnection & EventEmitter> implements AsyncIter
   #queue: Member<E>[] = [];
   #waiting: ((more: boolean) => void)[] = [];
 
+  /** @throws SmcError as {@link add} */
   constructor(ends: Iterable<E> = []) {
+    expectIterable(ends, 'FanIn', 'ends', 'an iterable of connections');
     for (const end of ends) this.add(end);
   }
 
@@ -38,9 +41,10 @@ export class FanIn<E extends RingConnection & EventEmitter> implements AsyncIter
   }
 
   /**
-   * @throws SmcError `ERR_SMC_FALLBACK` for a connection without a ring.
+   * @throws SmcError `ERR_SMC_FALLBACK` for a connection without a ring, `ERR_SMC_INVALID_OPTION` for what is none.
    */
   add(end: E): this {
+    expectConnection(end, 'FanIn.add');
     if (this.#members.has(end)) return this;
     const ring = ringOf(end);
     const onError = (): void => {};
@@ -79,6 +83,7 @@ export class FanIn<E extends RingConnection & EventEmitter> implements AsyncIter
    * Bytes are private memory, the receiver's to keep. A record the handler throws at is taken.
    */
   receive(handler: RecordHandler<E>, limit = Number.MAX_SAFE_INTEGER): number {
+    expectFunction(handler, 'FanIn.receive', 'handler');
     let count = 0;
     while (count < limit && this.#queue.length > 0) count += this.#turn(handler, Math.min(TURN_RECORDS, limit - count));
     return count;

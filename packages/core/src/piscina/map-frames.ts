@@ -1,8 +1,10 @@
 // map-frames.ts - a map over frames by the workers of a pool: what users call.
 
-import type { TypedArray } from '../frames/frame-format.js';
-import type { BusyPoll } from '../options.js';
-import { type FrameSource, MapRun, type Outcome } from './map-run.js';
+import { expected, expectIterable, expectOptions, expectPool, isSignal } from '../given.js';
+import { kindOf, type TypedArray } from '../frames/frame-format.js';
+import { type BusyPoll, resolveOptions } from '../options.js';
+import { checkRingSize } from '../worker/port.js';
+import { checkNumbers, type FrameSource, MapRun, type Outcome } from './map-run.js';
 import type { FrameTypes } from './serve-frames.js';
 import type { TaskPool } from './stream-task.js';
 
@@ -58,13 +60,14 @@ export type SettledFrame<O extends TypedArray> =
  * @throws the error of the first frame that could not be computed (in order, or as they come), after the answers before it:
  * what its handler threw, or how its worker died; the source's error, after the answers to what came before; the signal's
  * reason; the pool's error when no task can be run. SmcError `ERR_SMC_RECORD_TOO_LARGE` for a frame or an answer above
- * half the ring, `ERR_SMC_FRAME_TYPE` when the worker answers in another type, `ERR_SMC_INVALID_OPTION`.
+ * half the ring, `ERR_SMC_FRAME_TYPE` when the worker answers in another type. The call itself: `ERR_SMC_INVALID_OPTION`.
  */
 export function mapFrames<I extends TypedArray, O extends TypedArray>(
   pool: TaskPool,
   source: FrameSource<I>,
   options: MapFramesOptions<I, O>,
 ): AsyncGenerator<MappedFrame<O>, void, undefined> {
+  check('mapFrames', pool, source, options);
   return outcomes(pool, source, options, (outcome) => {
     if ('reason' in outcome) throw outcome.reason;
     return { index: outcome.index, view: outcome.view };
@@ -80,11 +83,27 @@ export function mapFramesSettled<I extends TypedArray, O extends TypedArray>(
   source: FrameSource<I>,
   options: MapFramesOptions<I, O>,
 ): AsyncGenerator<SettledFrame<O>, void, undefined> {
+  check('mapFramesSettled', pool, source, options);
   return outcomes(pool, source, options, (outcome) => {
     const { index } = outcome;
     if ('reason' in outcome) return { status: 'rejected', index, reason: outcome.reason };
     return { status: 'fulfilled', index, view: outcome.view };
   });
+}
+
+/** Before the first outcome is asked for: a map that cannot be is the mistake of whoever calls. */
+function check(call: string, pool: unknown, source: unknown, options: MapFramesOptions<TypedArray, TypedArray>): void {
+  expectPool(pool, call);
+  expectIterable(source, call, 'source', 'an iterable of typed arrays, asynchronous or not');
+  expectOptions(options, call);
+  kindOf(options.input, call, 'input');
+  kindOf(options.output, call, 'output');
+  const { ordered, signal, busyPoll, ringSize } = options;
+  expected(ordered === undefined || typeof ordered === 'boolean', call, 'ordered', 'true or false', ordered);
+  expected(signal === undefined || isSignal(signal), call, 'signal', 'an AbortSignal', signal);
+  checkNumbers(call, pool as TaskPool, options);
+  checkRingSize(ringSize);
+  if (busyPoll !== undefined) resolveOptions({ busyPoll });
 }
 
 /** One generator, and no promise for an outcome that is there: what a frame costs this thread besides its bytes. */

@@ -7,6 +7,7 @@
 
 import { usableCores } from '../cores.js';
 import { SmcError } from '../errors.js';
+import { expected } from '../given.js';
 import type { TypedArray } from '../frames/frame-format.js';
 import { type BusyPoll, resolveOptions } from '../options.js';
 import { type Answer, type Item, Lane, type SourceFrame } from './lane.js';
@@ -55,12 +56,13 @@ export class MapRun<I extends TypedArray, O extends TypedArray> {
   #wakeSource: (() => void) | undefined;
 
   constructor(pool: TaskPool, source: FrameSource<I>, options: MapFramesOptions<I, O>) {
-    const { ordered = true, concurrency = pool.options?.maxThreads ?? 1, ahead = 2, ringSize = RING_BYTES, signal } = options;
+    const { ordered = true, ringSize = RING_BYTES, signal } = options;
+    const { concurrency, ahead } = numbersOf(pool, options);
     this.#pool = pool;
     this.#options = options;
     this.#ordered = ordered;
-    this.#concurrency = positive('concurrency', concurrency);
-    this.#ahead = positive('ahead', ahead);
+    this.#concurrency = concurrency;
+    this.#ahead = ahead;
     const { filename, name, busyPoll } = options;
     this.#workerBusyPoll = crowded(this.#concurrency + 1) ? 'off' : undefined;
     const polls = busyPoll ?? this.#workerBusyPoll;
@@ -329,7 +331,16 @@ const isFill = (frame: unknown): boolean =>
   'fill' in frame &&
   typeof frame.fill === 'function';
 
-function positive(name: string, value: number): number {
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new SmcError('ERR_SMC_INVALID_OPTION', `mapFrames: ${name} ${String(value)} is no positive integer`);
+interface Numbers {
+  readonly concurrency?: number;
+  readonly ahead?: number;
+}
+
+const numbersOf = (pool: TaskPool, { concurrency = pool.options?.maxThreads ?? 1, ahead = 2 }: Numbers) => ({ concurrency, ahead });
+
+/** @throws SmcError `ERR_SMC_INVALID_OPTION` */
+export function checkNumbers(call: string, pool: TaskPool, options: Numbers): void {
+  for (const [name, value] of Object.entries(numbersOf(pool, options))) {
+    expected(Number.isInteger(value) && value > 0, call, name, 'a positive integer', value);
+  }
 }

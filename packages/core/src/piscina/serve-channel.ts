@@ -2,6 +2,7 @@
 
 import { finished } from 'node:stream/promises';
 import { SmcError } from '../errors.js';
+import { expectFunction, expectOptions } from '../given.js';
 import { type ChannelEnd, type ChannelEndOptions, open } from '../worker/channel-end.js';
 import type { StreamTaskMessage } from './stream-task.js';
 
@@ -17,12 +18,14 @@ export type ChannelHandler<D, R> = (end: ChannelEnd, data: D) => R | Promise<R>;
  * written is sent and the end closed; as on a socket, bytes it has not read make that a reset. When the handler throws, the
  * channel is reset after what was sent, and the error is the task's. Errors of the channel are heard: the handler learns of
  * them by what it waits for.
- * @throws SmcError `ERR_SMC_INVALID_PORT` (rejects) for a task that another helper or `pool.run` itself has run.
+ * @throws SmcError `ERR_SMC_INVALID_OPTION`; `ERR_SMC_INVALID_PORT` (rejects) for a task that another helper or `pool.run` itself has run.
  */
 export function serveChannel<D = unknown, R = unknown>(
   handler: ChannelHandler<D, R>,
   options: ChannelEndOptions = {},
 ): (task: unknown) => Promise<R> {
+  expectFunction(handler, 'serveChannel', 'handler');
+  expectOptions(options, 'serveChannel');
   return async (task) => {
     const { port, data, busyPoll } = messageOf<D>(task);
     const end = open(port, { allowHalfOpen: true, ...(busyPoll === undefined ? {} : { busyPoll }), ...options });

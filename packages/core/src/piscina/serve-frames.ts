@@ -4,7 +4,8 @@
 // The first frame this side sends is an empty one: the task has started. Then one, or a mark, for each that came, in the same order.
 
 import { SmcError, systemError } from '../errors.js';
-import type { TypedArray, TypedArrayConstructor } from '../frames/frame-format.js';
+import { expectFunction, expectOptions } from '../given.js';
+import { kindOf, type TypedArray, type TypedArrayConstructor } from '../frames/frame-format.js';
 import type { WritableFrame } from '../frames/frame-writer.js';
 import { frames, type TypedFrames } from '../frames/typed-frames.js';
 import { serveChannel } from './serve-channel.js';
@@ -40,12 +41,16 @@ type Answer<O> = O | undefined | Promise<O | undefined>;
  *     export default serveFrames({ input: Float64Array, output: Float64Array }, (view) => view.map(Math.sqrt));
  *
  * What the handler throws is the error of that frame; the others of this worker are computed by a later task.
- * @throws SmcError `ERR_SMC_INVALID_OPTION` for no typed array (rejects, when it is run).
+ * @throws SmcError `ERR_SMC_INVALID_OPTION` for no class of typed arrays, and no handler.
  */
 export function serveFrames<I extends TypedArray, O extends TypedArray, D = unknown>(
   types: FrameTypes<I, O>,
   handler: FrameHandler<I, O, D>,
 ): (task: unknown) => Promise<void> {
+  expectOptions(types, 'serveFrames', 'types');
+  kindOf(types.input, 'serveFrames', 'types.input');
+  kindOf(types.output, 'serveFrames', 'types.output');
+  expectFunction(handler, 'serveFrames', 'handler');
   return serveChannel<D, void>(async (end, data) => {
     const incoming = frames(end, types.input);
     const reply = new Reply(frames(end, types.output), types.output);

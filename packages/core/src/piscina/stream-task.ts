@@ -1,6 +1,7 @@
 // stream-task.ts - a pool task that has a worker channel to whoever runs it.
 
 import type { MessagePort } from 'node:worker_threads';
+import { expectOptions, expectPool } from '../given.js';
 import type { BusyPoll } from '../options.js';
 import { type ChannelEnd, type ChannelEndOptions, open } from '../worker/channel-end.js';
 import { createChannel, type WorkerChannelOptions, type WorkerPort } from '../worker/port.js';
@@ -50,6 +51,8 @@ export interface StreamTaskMessage<D> {
  * @throws SmcError `ERR_SMC_INVALID_OPTION`
  */
 export function streamTask<R = unknown>(pool: TaskPool, data: unknown, options: StreamTaskOptions = {}): StreamTask<R> {
+  expectPool(pool, 'streamTask');
+  expectOptions(options, 'streamTask');
   const { end, done } = startTask<R>(pool, data, options);
   return { end, done };
 }

@@ -9,6 +9,7 @@
 // The peer can write anything: a length is read once, by an atomic load, and checked against what the cursor says is there.
 
 import { SmcError } from '../errors.js';
+import { expected, expectFunction } from '../given.js';
 import type { RingConsumer } from './consumer.js';
 import { checkBytes, type RingProducer } from './producer.js';
 import { COPY_IN_BYTES } from './layout.js';
@@ -44,6 +45,9 @@ export class RecordWriter {
    * @throws SmcError `ERR_SMC_RECORD_TOO_LARGE`, `ERR_SMC_RING_MISUSE` for what is no bytes; records before it have been taken.
    */
   send(records: readonly Uint8Array[], start = 0): number {
+    // Of what has a length each record is looked at.
+    const counted = typeof (records as Partial<typeof records> | null | undefined)?.length === 'number';
+    expected(counted, 'send', 'records', 'an array of records', records);
     const several = this.#ring.mirrored && records.length - start >= COLLECTED_RECORDS;
     let taken = 0;
     for (let i = start; i < records.length; i++) {
@@ -147,6 +151,8 @@ export class RecordReader {
    * publishes the release. A record cut off by a bad length is a violation: the ring then reads as empty.
    */
   receive(handler: (bytes: Uint8Array, offset: number, length: number) => void, limit = Number.MAX_SAFE_INTEGER): number {
+    // A record that nobody is given would be lost.
+    expectFunction(handler, 'receive', 'handler');
     const ring = this.#ring;
     const available = ring.available();
     if ((ring.offset & 3) !== 0)

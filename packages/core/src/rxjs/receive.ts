@@ -2,9 +2,10 @@
 
 import type { Duplex } from 'node:stream';
 import type { Observable, ObservableInput } from 'rxjs';
-import type { TypedArray, TypedArrayConstructor } from '../frames/frame-format.js';
+import { kindOf, type TypedArray, type TypedArrayConstructor } from '../frames/frame-format.js';
 import type { ReadableFrame } from '../frames/frame-reader.js';
 import type { FrameConnection, FrameOptions } from '../frames/typed-frames.js';
+import { expectConnection, expectDuplex, expectFunction, expectLimit, expectOptions } from '../given.js';
 import { type RingConnection, ringOf } from '../messages/send-all.js';
 import { framesOf } from './frames-of.js';
 import { received } from './received.js';
@@ -21,6 +22,7 @@ const BATCH = 1024;
  * It completes when the peer has ended; it errors with the connection's error after what came before it, with SmcError
  * `ERR_SMC_FALLBACK` without a ring and `ERR_SMC_RING_MISUSE` where no record starts. Unsubscribing keeps the connection open,
  * and what was not emitted in the ring. One subscriber at a time; others share by operators, as `share()`.
+ * @throws SmcError `ERR_SMC_INVALID_OPTION`, as all functions here, for what is no connection, no limit, no type, no function.
  */
 export function fromRecords(end: RingConnection & Duplex): Observable<Uint8Array>;
 export function fromRecords<R>(end: RingConnection & Duplex, project: (record: Uint8Array) => ObservableInput<R>): Observable<R>;
@@ -28,6 +30,8 @@ export function fromRecords(
   end: RingConnection & Duplex,
   project: (record: Uint8Array) => ObservableInput<unknown> = one,
 ): Observable<unknown> {
+  expectConnection(end, 'fromRecords');
+  expectFunction(project, 'fromRecords', 'project');
   return received(end, () => {
     const ring = ringOf(end);
     let record: Uint8Array | undefined;
@@ -56,6 +60,9 @@ export function fromBatches(
   limit = BATCH,
   project: (batch: Uint8Array[]) => ObservableInput<unknown> = one,
 ): Observable<unknown> {
+  expectConnection(end, 'fromBatches');
+  expectLimit(limit, 'fromBatches');
+  expectFunction(project, 'fromBatches', 'project');
   return received(end, () => {
     const ring = ringOf(end);
     let batch: Uint8Array[] = [];
@@ -102,8 +109,12 @@ export function fromFrames<T extends TypedArray>(
   end: FrameConnection,
   type: TypedArrayConstructor<T>,
   project: (frame: ReadableFrame<T>) => ObservableInput<unknown> = copied,
-  options?: FrameOptions,
+  options: FrameOptions = {},
 ): Observable<unknown> {
+  expectDuplex(end, 'fromFrames');
+  kindOf(type, 'fromFrames');
+  expectFunction(project, 'fromFrames', 'project');
+  expectOptions(options, 'fromFrames');
   return received(end, () => {
     const incoming = framesOf(end, type, options);
     return {

@@ -1,8 +1,9 @@
 // send.ts - records and frames into a connection, with back pressure where the source can be asked to wait.
 
 import { SmcError } from '../errors.js';
-import type { TypedArray, TypedArrayConstructor } from '../frames/frame-format.js';
+import { kindOf, type TypedArray, type TypedArrayConstructor } from '../frames/frame-format.js';
 import type { FrameConnection, FrameOptions } from '../frames/typed-frames.js';
+import { expectConnection, expectDuplex } from '../given.js';
 import { type RingConnection, ringOf } from '../messages/send-all.js';
 import { framesOf } from './frames-of.js';
 import { type Connection, type Sender, type SendOptions, sender } from './sending.js';
@@ -20,7 +21,8 @@ import { type Connection, type Sender, type SendOptions, sender } from './sendin
  * @throws SmcError `ERR_SMC_INVALID_OPTION`
  */
 export function sendTo(end: RingConnection & Connection, options: SendOptions = {}): Sender<Uint8Array> {
-  return sender<Uint8Array>(end, options, () => {
+  expectConnection(end, 'sendTo');
+  return sender<Uint8Array>('sendTo', end, options, () => {
     const ring = ringOf(end);
     const one: Uint8Array[] = [];
     return {
@@ -42,7 +44,9 @@ export function sendFramesTo<T extends TypedArray>(
   type: TypedArrayConstructor<T>,
   options: SendOptions & FrameOptions = {},
 ): Sender<ElementsOf<T>> {
-  return sender<ElementsOf<T>>(end, options, () => {
+  expectDuplex(end, 'sendFramesTo');
+  kindOf(type, 'sendFramesTo');
+  return sender<ElementsOf<T>>('sendFramesTo', end, options, () => {
     const outgoing = framesOf(end, type, options);
     return {
       send: (elements) => {

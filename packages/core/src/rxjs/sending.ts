@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream';
 import { from, isObservable, Observable, type ObservableInput, type Subscriber } from 'rxjs';
 import { SmcError, systemError } from '../errors.js';
+import { expected, expectOptions } from '../given.js';
 import { hearing } from '../frames/ring-link.js';
 
 export interface SendOptions {
@@ -39,24 +40,26 @@ export type Connection = Duplex & { resetAndDestroy?(): unknown };
 const BUFFER = 1024;
 
 /** `begin` is called for each subscriber. @throws SmcError `ERR_SMC_INVALID_OPTION` */
-export function sender<V>(end: Connection, options: SendOptions, begin: () => Sending<V>): Sender<V> {
-  const { overflow = 'error', buffer = BUFFER } = options;
-  if (overflow !== 'error' && overflow !== 'drop') {
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `overflow: ${String(overflow)} is neither 'error' nor 'drop'`);
-  }
-  if (!(Number.isInteger(buffer) && buffer >= 0) && buffer !== Number.POSITIVE_INFINITY) {
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `buffer: ${String(buffer)} is no number of values`);
-  }
-  return <T extends V>(source: ObservableInput<T>) =>
-    new Observable<T>((subscriber) => {
+export function sender<V>(call: string, end: Connection, options: SendOptions, begin: () => Sending<V>): Sender<V> {
+  expectOptions(options, call);
+  const { overflow = 'error', buffer = BUFFER, end: ends = true } = options;
+  expected(overflow === 'error' || overflow === 'drop', call, 'overflow', "'error' or 'drop'", overflow);
+  const possible = (Number.isInteger(buffer) && buffer >= 0) || buffer === Number.POSITIVE_INFINITY;
+  expected(possible, call, 'buffer', 'a number of values', buffer);
+  expected(typeof ends === 'boolean', call, 'end (an option)', 'true or false', ends);
+  return <T extends V>(source: ObservableInput<T>) => {
+    // What else it cannot be rxjs says.
+    expected(source !== undefined && source !== null, call, 'source', 'an Observable or iterable', source);
+    return new Observable<T>((subscriber) => {
       // It is told to the subscriber.
       subscriber.add(hearing(end));
-      const sink = new Sink<T>(end, begin(), subscriber, options.end ?? true);
+      const sink = new Sink<T>(end, begin(), subscriber, ends);
       if (subscriber.closed) return;
       const iterator = iteratorOf(source);
       if (iterator === undefined) push(sink, from(source), subscriber, overflow, buffer);
       else void pull(sink, iterator, subscriber);
     });
+  };
 }
 
 /** Where values go, and how it ends. */

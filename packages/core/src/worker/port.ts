@@ -3,6 +3,7 @@
 import { types } from 'node:util';
 import { MessageChannel, MessagePort } from 'node:worker_threads';
 import { SmcError } from '../errors.js';
+import { expected, expectOptions } from '../given.js';
 import { allocateShared, openShared, type RingMemory, WORD } from '../ring/layout.js';
 import { compareExchange } from '../ring/words.js';
 
@@ -39,11 +40,9 @@ export interface WorkerChannelOptions {
  * @throws SmcError `ERR_SMC_INVALID_OPTION`
  */
 export function createChannel(options: WorkerChannelOptions = {}): { readonly port1: WorkerPort; readonly port2: WorkerPort } {
+  expectOptions(options, 'createChannel');
   const { ringSize = CHANNEL_RING_DEFAULT } = options;
-  if (!(ringSize >= CHANNEL_RING_MIN && ringSize <= CHANNEL_RING_MAX && (ringSize & (ringSize - 1)) === 0 && Number.isInteger(ringSize))) {
-    const accepts = `a power of two, ${CHANNEL_RING_MIN} to ${CHANNEL_RING_MAX}`;
-    throw new SmcError('ERR_SMC_INVALID_OPTION', `ringSize of a worker channel: ${String(ringSize)} is not ${accepts}`);
-  }
+  checkRingSize(ringSize);
   const bells = new MessageChannel();
   const first = allocateShared(ringSize).words.buffer as SharedArrayBuffer;
   const second = allocateShared(ringSize).words.buffer as SharedArrayBuffer;
@@ -51,6 +50,13 @@ export function createChannel(options: WorkerChannelOptions = {}): { readonly po
     port1: { type: 'smc-worker-port', rx: first, tx: second, bell: bells.port1 },
     port2: { type: 'smc-worker-port', rx: second, tx: first, bell: bells.port2 },
   };
+}
+
+/** @throws SmcError `ERR_SMC_INVALID_OPTION` */
+export function checkRingSize(ringSize: number = CHANNEL_RING_DEFAULT): void {
+  const whole = Number.isInteger(ringSize) && (ringSize & (ringSize - 1)) === 0;
+  const possible = whole && ringSize >= CHANNEL_RING_MIN && ringSize <= CHANNEL_RING_MAX;
+  expected(possible, 'a worker channel', 'ringSize', `a power of two, ${CHANNEL_RING_MIN} to ${CHANNEL_RING_MAX}`, ringSize);
 }
 
 /** A port that now belongs to one end. */
