@@ -37,6 +37,7 @@ const SITUATIONS: readonly { name: string; options: PeerOptions; reason: string 
     reason: 'permission',
   },
   { name: 'a runtime directory that others may write to', options: { env: { SMC_RUNTIME_DIR: OPEN } }, reason: 'runtime-dir' },
+  { name: 'a relative runtime directory', options: { env: { SMC_RUNTIME_DIR: 'smc' } }, reason: 'runtime-dir' },
   { name: 'a runtime directory that is a file', options: { env: { SMC_RUNTIME_DIR: process.execPath } }, reason: 'runtime-dir' },
 ];
 

@@ -69,6 +69,14 @@ it('says which device file cannot be opened', () => {
   expect(seen()).toMatchObject({ reason: 'permission', detail: '/dev/infiniband/uverbs0 cannot be opened (ENOENT)' });
 });
 
+it('says that none of the devices that may be used is there', () => {
+  expect(seen('env', 'SMC_RDMA_DEVICES=rxe0')).toBeNull();
+  expect(seen('env', 'SMC_RDMA_DEVICES=rxe7')).toMatchObject({
+    reason: 'no-device',
+    detail: 'none of the RDMA devices is in rdmaDevices (rxe7); there are: rxe0',
+  });
+});
+
 it('says that no port is active', () => {
   command('ip', 'link', 'set', 'lo', 'down');
   onTestFinished(() => command('ip', 'link', 'set', 'lo', 'up'));

@@ -1,6 +1,7 @@
 // runtime-dir.ts - the directory where loops on one host find each other, believed only when nobody else can tamper with it.
 
 import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { isAbsolute } from 'node:path';
 
 interface Candidate {
   readonly path: string;
@@ -15,7 +16,8 @@ function candidates(uid: number): Candidate[] {
   if (chosen !== undefined && chosen !== '') return [{ path: chosen, make: true, shared: true }];
   return [
     { path: '/run/smc', make: false, shared: true },
-    ...(xdg !== undefined && xdg !== '' ? [{ path: `${xdg}/smc`, make: true, shared: false }] : []),
+    // A relative one is to be ignored, says the specification of the variable.
+    ...(xdg !== undefined && isAbsolute(xdg) ? [{ path: `${xdg}/smc`, make: true, shared: false }] : []),
     { path: `/tmp/smc-${uid}`, make: true, shared: false },
   ];
 }
@@ -44,6 +46,10 @@ function lookOrMake(path: string, make: boolean): Stats | undefined {
 /** The first directory that can be believed, or why there is none. */
 export function findRuntimeDir(): { path: string } | { refused: string } {
   const uid = process.getuid?.() ?? -1;
+  const { SMC_RUNTIME_DIR: chosen = '' } = process.env;
+  if (chosen !== '' && !isAbsolute(chosen)) {
+    return { refused: `SMC_RUNTIME_DIR must be absolute: '${chosen}' is another directory for every working directory` };
+  }
   const refused: string[] = [];
   for (const { path, make, shared } of candidates(uid)) {
     try {

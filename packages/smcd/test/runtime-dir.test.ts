@@ -86,6 +86,12 @@ describe('SMC_RUNTIME_DIR', () => {
     expect(chosen(join(base, 'x'.repeat(300)))).toEqual(refused('ENAMETOOLONG'));
   });
 
+  it.each(['run', './run', '../run', 'a/b'])('is refused when it is relative, and not made: %s', (path) => {
+    expect(chosen(path)).toEqual({ refused: expect.stringContaining('must be absolute') as string });
+    expect(chosen(path)).toEqual(refused(`'${path}'`));
+    expect(existsSync(path)).toBe(false);
+  });
+
   it('is refused when it cannot be made', () => {
     const path = join(base, 'missing', 'deep');
     expect(chosen(path)).toEqual(refused(path, 'ENOENT'));
@@ -128,6 +134,12 @@ describe('without SMC_RUNTIME_DIR', () => {
     set('XDG_RUNTIME_DIR', base);
     expect(findRuntimeDir()).toEqual({ path: join(base, 'smc') });
     expect(lstatSync(join(base, 'smc')).mode & 0o7777).toBe(0o700);
+  });
+
+  it('a relative XDG_RUNTIME_DIR is ignored', () => {
+    set('XDG_RUNTIME_DIR', 'run');
+    expect(findRuntimeDir()).toEqual({ path: fallback });
+    expect(existsSync('run')).toBe(false);
   });
 
   it("a directory per user is used when that cannot be believed; a shared one of root's is not", () => {

@@ -35,12 +35,15 @@ interface Loaded {
   readonly environment: SmcrEnvironment;
 }
 
+/** Why SMC-R cannot be used over a provider, and over those of its devices that are named, if any are. */
+type Lacking = (provider: VerbsProvider, devices?: readonly string[]) => Decline | undefined;
+
 export class SmcrBackend implements Backend, ClcTransport {
   readonly name = 'smcr';
   readonly clc = this;
   readonly discovery: ClcDiscovery | undefined;
   readonly #provider: VerbsProvider;
-  readonly #lacking: (provider: VerbsProvider) => Decline | undefined;
+  readonly #lacking: Lacking;
   #environment: Promise<Loaded> | undefined;
   #probed: { readonly decline: Decline | undefined; readonly until: number } | undefined;
 
@@ -48,13 +51,16 @@ export class SmcrBackend implements Backend, ClcTransport {
    * `lacking`: why this provider cannot be used; asked again after a while. `discovery`: how peers are found that are not told; without
    * it only `discovery: 'inline'` finds any.
    */
-  constructor(provider: VerbsProvider, lacking: (provider: VerbsProvider) => Decline | undefined, discovery?: ClcDiscovery) {
+  constructor(provider: VerbsProvider, lacking: Lacking, discovery?: ClcDiscovery) {
     this.#provider = provider;
     this.#lacking = lacking;
     this.discovery = discovery;
   }
 
-  probe(): Decline | undefined {
+  probe(options?: ResolvedOptions): Decline | undefined {
+    // Devices that are named are looked for each time: what connections ask for is what there is at all.
+    const names = options?.rdmaDevices ?? [];
+    if (names.length > 0) return this.#lacking(this.#provider, names);
     const now = performance.now();
     if (this.#probed === undefined || now > this.#probed.until) {
       this.#probed = { decline: this.#lacking(this.#provider), until: now + PROBE_TIME };

@@ -2,13 +2,14 @@
 //
 //     smc-probe                   which transports this process can use, and for each other one why not and what helps
 //     smc-probe [HOST:]PORT       connects, sends no payload, and says the same of the connection
+//     --timeout SECONDS           how long it waits to be connected
 //     --json                      as one line of JSON: {usable, declines}, or {usable, address, transport, ms, declines}, or, when it
 //                                 is not connected, {usable, address, error: {code, message}, declines}
 //
-// Exit codes: 0 looked, or connected by whatever transport; 1 not connected; 2 wrong arguments.
+// Exit codes: 0 looked, or connected by whatever transport; 1 not connected; 2 wrong arguments, or variables of the options.
 
 import { parseArgs } from 'node:util';
-import { systemError } from '../errors.js';
+import { SmcError, systemError } from '../errors.js';
 import { connect, type Decline, probe, type Socket, type TransportName } from '../index.js';
 
 /** A host that drops what it is sent says nothing. */
@@ -55,15 +56,20 @@ export async function smcProbe(
   err: Print = write(process.stderr),
 ): Promise<number> {
   const asked = parse(args);
-  if (asked === undefined) {
-    err(USAGE);
+  if (typeof asked === 'string') {
+    err(`smc-probe: ${asked}\n\n${USAGE}`);
     return 2;
   }
   if (asked.help) {
     out(USAGE);
     return 0;
   }
-  const { usable, declines } = probe();
+  const looked = look();
+  if (typeof looked === 'string') {
+    err(`smc-probe: ${looked}\n`);
+    return 2;
+  }
+  const { usable, declines } = looked;
   const { address, json, timeout } = asked;
   if (address === undefined) {
     out(json ? `${JSON.stringify({ usable, declines })}\n` : `${usableLine(usable)}${declines.map(declineLines).join('')}`);
@@ -88,24 +94,47 @@ export async function smcProbe(
   }
 }
 
-/** undefined when they cannot be understood. */
-function parse(args: readonly string[]): Asked | undefined {
+/** What there is; or which variable has a value that no connection takes. */
+function look(): ReturnType<typeof probe> | string {
+  try {
+    return probe();
+  } catch (error) {
+    if (error instanceof SmcError) return error.message;
+    throw error;
+  }
+}
+
+/** Or what cannot be understood. */
+function parse(args: readonly string[]): Asked | string {
   const options = {
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
-    timeout: { type: 'string', default: TIMEOUT },
+    timeout: { type: 'string' },
   } as const;
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-    const [first] = positionals;
+    const { json, help, timeout: given } = values;
+    const timeout = Number(given ?? TIMEOUT);
+    const [first, second] = positionals;
+    if (help) return { json, help, address: undefined, timeout };
+    if (!(timeout > 0 && timeout <= LONGEST)) return `--timeout '${given}': a number of seconds is needed, more than 0, ${LONGEST} at most`;
+    if (second !== undefined) return `'${second}': one [HOST:]PORT at most, and there is '${first}'`;
+    // Else 7000 of `--timeout 7000` is taken for the time, and nothing is connected, without a word.
+    if (first === undefined && given !== undefined)
+      return `--timeout ${given}: the [HOST:]PORT is missing that this is how long to wait for`;
     const address = first === undefined ? undefined : addressOf(first);
-    const timeout = Number(values.timeout);
-    if (values.help) return { ...values, address: undefined, timeout };
-    if (positionals.length > 1 || (first !== undefined && address === undefined)) return undefined;
-    return timeout > 0 && timeout <= LONGEST ? { ...values, address, timeout } : undefined;
-  } catch {
-    return undefined;
+    if (first !== undefined && address === undefined) return `'${first}' is no [HOST:]PORT${whyNot(first)}`;
+    return { json, help, address, timeout };
+  } catch (error) {
+    // Of parseArgs, which names the option, and goes on with advice.
+    return (error as Error).message.split('. ', 1)[0] as string;
   }
+}
+
+function whyNot(text: string): string {
+  if (/^[\da-f]*:[\da-f:]*:\d+$/i.test(text)) return ': an IPv6 address stands in brackets, as [::1]:7000';
+  const [, digits] = /(?:^|:)(-?\d+)$/.exec(text) ?? [];
+  return digits === undefined ? ': it ends with the number of a port' : ': a port is a number from 1 to 65535';
 }
 
 /** Of `7000`, `host:7000` or `[::1]:7000`. */
@@ -133,7 +162,7 @@ function connection({ host, port }: Address, seconds: number): Promise<Connected
   });
 }
 
-const usableLine = (usable: readonly TransportName[]): string => `here: ${usable.join(', ')}\n`;
+const usableLine = (usable: readonly TransportName[]): string => `here: ${usable.join(', ') || 'none'}\n`;
 
 const declineLines = ({ transport, side, reason, detail, hint }: Decline): string =>
   `not ${transport}: ${reason}, ${side} (${detail})\n${hint === '' ? '' : `  what to do: ${hint}\n`}`;

@@ -25,8 +25,11 @@ export interface Registration {
 
 export interface Backend {
   readonly name: TransportName;
-  /** Why this backend cannot be used in this process; undefined when it can. Cheap after the first call. */
-  probe(): Decline | undefined;
+  /**
+   * Why this backend cannot be used in this process; undefined when it can. Cheap after the first call. With `options`: by connections
+   * that have them.
+   */
+  probe(options?: ResolvedOptions): Decline | undefined;
   /** Tells clients that this endpoint speaks the transport. `fd`: its listening socket; -1 when the platform does not tell. */
   register(endpoint: ListenEndpoint, options: ResolvedOptions, fd: number): Registration | Decline;
   /** Quick negative: false when nobody on this port (or, with `to`, at this endpoint) can be meant. */

@@ -74,7 +74,11 @@ export const REASONS = {
     text: 'the backend package is not installed',
     hint: 'install @smcjs/smcd (or @smcjs/smcr) beside @smcjs/core',
   },
-  'no-addon': { code: 0x0a020000, text: 'the native addon could not be loaded', hint: 'detail lists every attempt' },
+  'no-addon': {
+    code: 0x0a020000,
+    text: 'the native addon could not be loaded',
+    hint: 'detail lists every attempt; SMC_ADDON, for smcr SMC_VERBS_ADDON, names another file',
+  },
   'unsupported-os': { code: 0x0a030000, text: 'this operating system is not supported', hint: 'Linux is needed' },
   'old-kernel': { code: 0x0a040000, text: 'the kernel lacks a needed feature', hint: 'Linux 5.6 or newer is needed' },
   permission: {

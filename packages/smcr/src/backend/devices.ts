@@ -5,6 +5,7 @@
 
 import { type Decline, decline } from '@smcjs/core/backend';
 import type { AsyncEvent, VerbsContext, VerbsGid, VerbsPort, VerbsProvider } from '../verbs-provider.js';
+import { noneNamed } from '../verbs/readiness.js';
 import { addressOfGid, gidOfAddress, interfacesOf, sameGid } from './subnet.js';
 
 /** One way out of this host. */
@@ -149,8 +150,7 @@ export class Devices {
   #lacking(address: string, names: readonly string[]): Decline {
     const devices = this.#named(names);
     if (!this.#there.some((name) => names.length === 0 || names.includes(name)) && this.#there.length > 0) {
-      const detail = `none of the RDMA devices is in rdmaDevices (${names.join(', ')}); there are: ${this.#there.join(', ')}`;
-      return decline('smcr', 'local', 'no-device', detail);
+      return decline('smcr', 'local', 'no-device', noneNamed(names, this.#there.join(', ')));
     }
     if (devices.length === 0) {
       return decline(

@@ -21,11 +21,19 @@ const REASON: Readonly<Record<VerbsUnavailable['reason'], Decline['reason']>> = 
   permission: 'permission',
 };
 
-/** Why SMC-R cannot be used on this machine, by this process; undefined when all that can be known beforehand is there. */
-export function lackingForSmcr(provider: VerbsProvider): Decline | undefined {
+/**
+ * Why SMC-R cannot be used on this machine, by this process; undefined when all that can be known beforehand is there. `devices`: names
+ * of those that may be used; none: all.
+ */
+export function lackingForSmcr(provider: VerbsProvider, devices: readonly string[] = []): Decline | undefined {
   const unavailable = provider.probe();
   if (unavailable !== undefined) return decline('smcr', 'local', REASON[unavailable.reason], unavailable.detail);
-  const ports = portStates();
+  const all = portStates();
+  const ports = devices.length === 0 ? all : all.filter(({ device }) => devices.includes(device));
+  if (ports.length === 0 && all.length > 0) {
+    const there = [...new Set(all.map(({ device }) => device))].join(', ');
+    return decline('smcr', 'local', 'no-device', noneNamed(devices, there));
+  }
   if (!ports.some(({ state }) => state === 'ACTIVE')) {
     const detail = ports.map(({ port, state }) => `${port} is ${state}`).join(', ');
     return decline('smcr', 'local', 'no-active-port', detail === '' ? 'no port can be seen in /sys/class/infiniband' : detail);
@@ -37,8 +45,12 @@ export function lackingForSmcr(provider: VerbsProvider): Decline | undefined {
   return undefined;
 }
 
+/** None of the devices there are may be used. */
+export const noneNamed = (names: readonly string[], there: string): string =>
+  `none of the RDMA devices is in rdmaDevices (${names.join(', ')}); there are: ${there}`;
+
 /** 'rxe0/1' and 'ACTIVE', 'DOWN' ... of every port there is. */
-function portStates(): { port: string; state: string }[] {
+function portStates(): { device: string; port: string; state: string }[] {
   const read = (...names: string[]) => {
     try {
       return readFileSync(join(DEVICES, ...names), 'utf8').trim();
@@ -55,7 +67,9 @@ function portStates(): { port: string; state: string }[] {
   };
   // '4: ACTIVE'
   const state = (device: string, port: string) => read(device, 'ports', port, 'state').replace(/^\d+: /, '');
-  return list().flatMap((device) => list(device, 'ports').map((port) => ({ port: `${device}/${port}`, state: state(device, port) })));
+  return list().flatMap((device) =>
+    list(device, 'ports').map((port) => ({ device, port: `${device}/${port}`, state: state(device, port) })),
+  );
 }
 
 /** Bytes this process may lock; Infinity with CAP_IPC_LOCK, and where the kernel does not tell. */
