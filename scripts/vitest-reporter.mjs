@@ -3,7 +3,7 @@
 // file is rewritten whenever a test file begins or ends, so that a run that is cut short tells how far it came.
 //
 // A skip has its reason from ctx.skip('reason'), or from the option `meta: { reason }` of a test or of a describe around
-// it, which is the way for it.skipIf and describe.skipIf.
+// it. it.skipIf and describe.skipIf have none: ctx.skip(condition, 'reason') in the test or a beforeEach.
 
 import { writeFileSync } from 'node:fs';
 

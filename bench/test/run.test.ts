@@ -5,11 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const built = existsSync(main);
-if (!built) console.log('skipped: the benchmark is not built (npm run build)');
 
 const bench = (...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
   new Promise((resolve) => {
@@ -18,7 +17,9 @@ const bench = (...argv: string[]): Promise<{ code: number; stdout: string; stder
     );
   });
 
-describe.skipIf(!built)('the benchmark', () => {
+describe('the benchmark', () => {
+  beforeEach((context) => context.skip(!built, 'the benchmark is not built (npm run build)'));
+
   it('measures between two processes and writes its figures', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'bench-test-'));
     const file = join(directory, 'figures.json');

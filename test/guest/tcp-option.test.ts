@@ -102,7 +102,8 @@ describe('the TCP option and the kernel', () => {
   });
 
   it("curl beside us gets its page from a server on the kernel's SMC while we ask", async (context) => {
-    if (commandMissing('curl')) context.skip('curl is not installed');
+    const missing = commandMissing('curl');
+    context.skip(missing !== undefined, missing);
     const child = spawn('/usr/bin/python3', [join(import.meta.dirname, 'kernel/smc_http.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     const [line] = await event(child.stdout, 'data');

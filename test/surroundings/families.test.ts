@@ -4,10 +4,10 @@
 import { existsSync } from 'node:fs';
 import type { ListenOptions } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { skipFor } from './host.js';
 import { dial, expectExact, serve, step, transports } from './stations.js';
 
-const IPV6 = existsSync('/proc/net/if_inet6');
-if (!IPV6) console.log('skipped: no IPv6 here');
+const noIpv6 = existsSync('/proc/net/if_inet6') ? undefined : 'there is no IPv6 here';
 
 const MAPPED = '::ffff:127.0.0.1';
 const V4 = ['127.0.0.1', MAPPED];
@@ -25,7 +25,9 @@ const LISTENERS: readonly { name: string; listen: ListenOptions; reached: readon
   { name: MAPPED, listen: { host: MAPPED }, reached: V4 },
 ];
 
-describe.skipIf(!IPV6)('a server of ours that listens on', () => {
+describe('a server of ours that listens on', () => {
+  skipFor(noIpv6);
+
   for (const { name, listen, reached } of LISTENERS) {
     it(`${name} is met over shared memory by every address that reaches it`, async () => {
       const { port } = await serve('ours', { listen });
@@ -73,7 +75,9 @@ describe.skipIf(!IPV6)('a server of ours that listens on', () => {
   });
 });
 
-describe.skipIf(!IPV6)('localhost', () => {
+describe('localhost', () => {
+  skipFor(noIpv6);
+
   const families: readonly { name: string; listen: ListenOptions }[] = [
     { name: 'localhost', listen: { host: 'localhost' } },
     { name: '127.0.0.1 alone', listen: { host: '127.0.0.1' } },

@@ -5,31 +5,28 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { beforeEach, onTestFinished } from 'vitest';
 import { NODES } from '../memory-order/children.js';
 import { event } from '../support/events.js';
 import type { PeerOptions } from '../support/peer.js';
 
-/** True, with a printed reason, when a command is not installed. */
-export function commandMissing(...commands: string[]): boolean {
+/** Why tests that need these commands cannot run, or undefined. */
+export function commandMissing(...commands: string[]): string | undefined {
   const paths = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
   const missing = commands.filter((command) => !paths.some((path) => existsSync(join(path, command))));
-  if (missing.length > 0) console.log(`skipped: not installed: ${missing.join(', ')}`);
-  return missing.length > 0;
+  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined;
 }
 
-/** True, with a printed reason, when we are not root. */
-export function notRoot(): boolean {
-  const root = process.getuid?.() === 0;
-  if (!root) console.log('skipped: only root may do this');
-  return !root;
-}
+/** Why tests that only root can run cannot, or undefined. */
+export const notRoot = (): string | undefined => (process.getuid?.() === 0 ? undefined : 'only root may do this');
 
-/** A Node whose listen() has `reusePort`; undefined, with a printed reason, when none is installed. */
-export function nodeWithReusePort(): string | undefined {
-  const found = NODES.find(({ name, missing }) => missing === undefined && Number(/\d+/.exec(name)?.[0]) >= 24);
-  if (found === undefined) console.log('skipped: reusePort needs Node 24 or newer');
-  return found?.path;
+/** A Node whose listen() has `reusePort`; undefined when none is installed. */
+export const nodeWithReusePort = (): string | undefined =>
+  NODES.find(({ name, missing }) => missing === undefined && Number(/\d+/.exec(name)?.[0]) >= 24)?.path;
+
+/** In a describe: all its tests are skipped if there is a reason, and each says it. */
+export function skipFor(reason: string | undefined): void {
+  beforeEach((context) => context.skip(reason !== undefined, reason));
 }
 
 /** Runs lines of Python until the test has finished; resolves when they have printed something. */

@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { asUser, commandMissing, notRoot, sharedDirectory } from './host.js';
+import { asUser, commandMissing, notRoot, sharedDirectory, skipFor } from './host.js';
 import { accepted, dial, expectExact, reasonOf, serve, step, transports } from './stations.js';
 
 const NOBODY = 65534;
@@ -11,7 +11,9 @@ const ROOT = 0;
 const HOST = '127.0.0.1';
 const COUNT = 20;
 
-describe.skipIf(notRoot() || commandMissing('setpriv'))('in a runtime directory for all users', () => {
+describe('in a runtime directory for all users', () => {
+  skipFor(notRoot() ?? commandMissing('setpriv'));
+
   for (const [name, server, client] of [
     ['root', ROOT, NOBODY],
     ['an ordinary user', NOBODY, OTHER],

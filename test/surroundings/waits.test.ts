@@ -7,13 +7,16 @@ import { join } from 'node:path';
 import { connect } from '@smcjs/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { event, record } from '../support/events.js';
-import { commandMissing, forge, nodeWithReusePort, silent } from './host.js';
+import { commandMissing, forge, nodeWithReusePort, silent, skipFor } from './host.js';
 import { accepted, client, dial, dialed, expectExact, reasonOf, serve, step, transports } from './stations.js';
 
 const LONG = 60_000;
 const SHORT = 300;
 const HOST = '127.0.0.1';
 const LATER = 10;
+
+/** Forging needs it. */
+const noPython = commandMissing('python3');
 
 const directory = process.env.SMC_RUNTIME_DIR as string;
 const netns = (statSync('/proc/self/ns/net').ino >>> 0).toString(16).padStart(8, '0');
@@ -59,7 +62,8 @@ describe('a plain server', () => {
     expectExact(await dial('ours', [step({ port, host: HOST, discoveryWait: LONG })]), 1);
   });
 
-  it.skipIf(commandMissing('python3'))('costs one wait and no more where somebody forges the marker of a listener', async () => {
+  it('costs one wait and no more where somebody forges the marker of a listener', async (context) => {
+    context.skip(noPython !== undefined, noPython);
     const { peer, port } = await serve('plain net');
     await forge(markerOf(port));
     const all = await dial('ours', [
@@ -72,7 +76,8 @@ describe('a plain server', () => {
     expect((await accepted(peer, 1 + LATER)).length).toBe(1 + LATER);
   });
 
-  it.skipIf(commandMissing('python3'))('that speaks first ends the wait with its first byte where a marker is forged', async () => {
+  it('that speaks first ends the wait with its first byte where a marker is forged', async (context) => {
+    context.skip(noPython !== undefined, noPython);
     const { port } = await serve('plain net', { first: 'server' });
     await forge(markerOf(port));
     const all = await dial('ours', [step({ port, host: HOST, discoveryWait: LONG }, { count: LATER, first: 'server' })]);
@@ -81,7 +86,9 @@ describe('a plain server', () => {
   });
 });
 
-describe.skipIf(commandMissing('python3'))('a client that waits in vain for a server that speaks first', () => {
+describe('a client that waits in vain for a server that speaks first', () => {
+  skipFor(noPython);
+
   it('is connected before it is given a byte, as node:net has it', async () => {
     const { port } = await serve('plain net', { first: 'server' });
     await forge(markerOf(port));
@@ -126,7 +133,8 @@ describe('a plain client of our server', () => {
     expect((await accepted(peer, 1))[0]).toMatchObject({ transport: 'tcp' });
   });
 
-  it.skipIf(commandMissing('python3'))('is served when the wait is over where its name leads to a socket that says nothing', async () => {
+  it('is served when the wait is over where its name leads to a socket that says nothing', async (context) => {
+    context.skip(noPython !== undefined, noPython);
     const { peer, port } = await serve('ours', { first: 'server', options: { discoveryWait: SHORT } });
     const localPort = await freePort();
     await silent(nameOf(localPort, port));
@@ -139,7 +147,9 @@ describe('a plain client of our server', () => {
 
 const reusing = nodeWithReusePort();
 
-describe.skipIf(reusing === undefined)('a plain listener that shares the port with ours', () => {
+describe('a plain listener that shares the port with ours', () => {
+  skipFor(reusing === undefined ? 'reusePort needs Node 24 or newer' : undefined);
+
   const where = { execPath: reusing as string };
   const reusePort = (port: number): net.ListenOptions => Object.assign({ host: HOST, port }, { reusePort: true });
   const both = async (first: 'client' | 'server') => {

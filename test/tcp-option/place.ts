@@ -21,13 +21,9 @@ const CGROUPS = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(readFileSync('/proc
 const CAP_NET_ADMIN = 1n << 12n;
 const CAP_SYS_ADMIN = 1n << 21n;
 
-/** True, with a printed reason, where none of this can be tried. */
-export function noPlace(): boolean {
-  if (notRoot() || commandMissing('unshare', 'nsenter', 'setpriv', 'ip', 'python3', 'sysctl', 'mount')) return true;
-  const why = lacking();
-  if (why !== undefined) console.log(`skipped: ${why}`);
-  return why !== undefined;
-}
+/** Why none of this can be tried, or undefined. */
+export const noPlace = (): string | undefined =>
+  notRoot() ?? commandMissing('unshare', 'nsenter', 'setpriv', 'ip', 'python3', 'sysctl', 'mount') ?? lacking();
 
 function lacking(): string | undefined {
   if (CGROUPS === undefined) return 'no cgroup file system of version 2 is mounted';

@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { NODES } from '../memory-order/children.js';
 import type { Message, Peer } from '../support/peer.js';
+import { skipFor } from '../surroundings/host.js';
 import { noPlace, Place } from './place.js';
 import type { Connect, Listen } from './teller.js';
 
@@ -30,7 +31,9 @@ async function ready(bpfMode?: '0700' | '0755'): Promise<Place> {
   return place;
 }
 
-describe.skipIf(noPlace())('the TCP option of SMC', () => {
+describe('the TCP option of SMC', () => {
+  skipFor(noPlace());
+
   it.each([
     ['client and server', true, true, { client: 'agreed', server: 'agreed', syn: 1, synAck: 1 }],
     ['the client alone', true, false, { client: 'alone', server: 'none', syn: 1, synAck: 0 }],
@@ -118,7 +121,9 @@ describe.skipIf(noPlace())('the TCP option of SMC', () => {
   });
 });
 
-describe.skipIf(noPlace())('smc setup', () => {
+describe('smc setup', () => {
+  skipFor(noPlace());
+
   it.each([
     ['0700', '/run/smcjs/bpf'],
     ['0755', '/sys/fs/bpf/smcjs'],
