@@ -1,48 +1,19 @@
 // run.test.ts - the benchmark as a program: a small run between real processes, and its exit codes.
 
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { beforeEach, describe, expect, it } from 'vitest';
-
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const built = existsSync(main);
-
-const bench = (...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
-  new Promise((resolve) => {
-    execFile(process.execPath, [main, ...argv], (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
+import { describe, expect, it } from 'vitest';
+import { bench, measured, needsBuild } from './program.js';
 
 describe('the benchmark', () => {
-  beforeEach((context) => context.skip(!built, 'the benchmark is not built (npm run build)'));
+  needsBuild();
 
   it('measures between two processes and writes its figures', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'bench-test-'));
-    const file = join(directory, 'figures.json');
-    const { code, stdout } = await bench(
-      '--quick',
-      '--only',
-      'roundtrip,oneway',
-      '--transports',
-      'tcp/stream,uds',
-      '--sizes',
-      '64',
-      '--rounds',
-      '1',
-      '--json',
-      file,
-    );
-    expect(code).toBe(0);
-    expect(stdout).toContain('Round trip, 64 B');
-    const figures = JSON.parse(readFileSync(file, 'utf8')) as {
+    const lanes = ['--only', 'roundtrip,oneway', '--transports', 'tcp/stream,uds', '--sizes', '64'];
+    const { code, stdout, figures } = await measured<{
       results: { case: string; transport: string }[];
       floor: { wakeup_rtt_us: number };
-    };
-    rmSync(directory, { recursive: true });
+    }>(...lanes);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Round trip, 64 B');
     expect(figures.floor.wakeup_rtt_us).toBeGreaterThan(0);
     expect(figures.results.map((row) => `${row.case} ${row.transport}`)).toEqual([
       'roundtrip tcp',
@@ -53,19 +24,14 @@ describe('the benchmark', () => {
   }, 120_000);
 
   it('measures between threads, typed frames and pools, and judges what it found', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'bench-test-'));
-    const file = join(directory, 'figures.json');
     const transports = 'worker,message-port,dgram,atomics,piscina,tcp/frames';
-    const { code, stdout, stderr } = await bench(
-      ...['--quick', '--only', 'threads,frames,pool', '--transports', transports, '--rounds', '1', '--targets', '--json', file],
-    );
-    expect([code, stderr]).toEqual([0, expect.not.stringContaining('FAILED')]);
-    expect(stdout).toContain('Piscina, 64 KiB frames');
-    const { results, targets } = JSON.parse(readFileSync(file, 'utf8')) as {
+    const { code, stdout, stderr, figures } = await measured<{
       results: { case: string; transport: string; mode: string; touch?: string; msgs_per_s?: number; p50_us?: number }[];
       targets: { goal: string; verdict: string }[];
-    };
-    rmSync(directory, { recursive: true });
+    }>('--only', 'threads,frames,pool', '--transports', transports, '--targets');
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('FAILED')]);
+    expect(stdout).toContain('Piscina, 64 KiB frames');
+    const { results, targets } = figures;
     for (const row of results) expect(row.p50_us ?? row.msgs_per_s).toBeGreaterThan(0);
     const rows = results.map((row) => [row.case, row.transport, row.mode, row.touch ?? ''].join(' ').trim());
     for (const row of [
