@@ -47,9 +47,10 @@ console.log(JSON.stringify(found));
 `;
 
 /**
- * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries, usage, usable}, where
+ * Packs, installs, runs. Resolves to what the client saw: {transport, declines, same, threads, files, entries, usage, usable, alone}, where
  * files are the names in each tarball, entries says which entries of core load where nothing else is installed, usage is what `smc`
- * says, and usable what `smc-probe` has found.
+ * says, usable what `smc-probe` has found, and alone what is seen where core is installed without the others: {transport, declines, same,
+ * threads, probe}.
  */
 export async function packCheck({ quiet = false } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'smc-pack-'));
@@ -66,8 +67,13 @@ export async function packCheck({ quiet = false } = {}) {
     await step('Installing the tarballs', () => install(project, files, env), { quiet });
     await step('Entries', async () => void (result.entries = await entries(project, env)), { quiet });
     await step('The program smc', async () => void (result.usage = await usage(project, env)), { quiet });
-    await step('The program smc-probe', async () => void (result.usable = await usable(project, env)), { quiet });
+    await step('The program smc-probe', async () => void (result.usable = (await probe(project, env)).usable), { quiet });
     await step('Two processes', async () => void Object.assign(result, await talk(project, env)), { quiet });
+    const alone = join(directory, 'alone');
+    const core = tarballs.filter(({ name }) => name === 'core').map(({ file }) => file);
+    await step('Installing core alone', () => install(alone, core, env), { quiet });
+    const two = async () => void (result.alone = { ...(await talk(alone, env)), probe: await probe(alone, env) });
+    await step('Two processes with core alone', two, { quiet });
     return result;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -128,8 +134,8 @@ async function usage(project, env) {
   return run(process.execPath, ['node_modules/.bin/smc', '--help'], { cwd: project, env });
 }
 
-async function usable(project, env) {
-  return JSON.parse(await run(process.execPath, ['node_modules/.bin/smc-probe', '--json'], { cwd: project, env })).usable;
+async function probe(project, env) {
+  return JSON.parse(await run(process.execPath, ['node_modules/.bin/smc-probe', '--json'], { cwd: project, env }));
 }
 
 async function talk(project, env) {
