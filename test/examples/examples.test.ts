@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { REASONS, TRANSPORT_NAMES } from '@smcjs/core';
 import { describe, expect, it, type TestContext } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
@@ -28,6 +29,15 @@ const ways = [
   { transport: 'smcd', env: {}, skip: !addon },
   { transport: 'tcp', env: { SMC_TRANSPORTS: 'tcp' }, skip: false },
 ];
+
+/** Of the demonstration's table: each transport with 'yes', or with who refused it and why. A detail has to be there. */
+function refusals(output: string): Record<string, string> {
+  const rows = [...output.matchAll(/^ {2}(\w+) +(?:(yes)|no +(local|peer|path) +(\S+) +\S.*)$/gm)];
+  const names = rows.map(([, name]) => name as string).filter((name) => (TRANSPORT_NAMES as readonly string[]).includes(name));
+  expect(names.toSorted()).toEqual(TRANSPORT_NAMES.toSorted());
+  for (const [, , yes, , reason = ''] of rows) if (yes === undefined) expect(Object.keys(REASONS)).toContain(reason);
+  return Object.fromEntries(rows.map(([, name, yes, side, reason]) => [name, yes ?? `${side} ${reason}`]));
+}
 
 describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transport, env, skip }) => {
   const run = (name: string) => example(name, env);
@@ -96,7 +106,14 @@ describe.each(ways)('examples over $transport', { timeout: 180_000 }, ({ transpo
 
   check('the demonstration ends by itself and shows all four parts', async () => {
     const output = await run('start.js');
-    expect(output).toMatch(new RegExp(`^  ${transport} +yes`, 'm'));
+    expect(refusals(output)).toEqual({
+      [transport]: 'yes',
+      ...(transport === 'tcp'
+        ? { memory: 'local configuration', smcd: 'local configuration', smcr: 'local configuration' }
+        : // What keeps SMC-R away is the machine's.
+          { memory: 'path not-same-host', smcr: expect.stringMatching(/^(local|path) /) as string, tcp: 'peer not-preferred' }),
+    });
+    if (transport === 'tcp') for (const name of ['memory', 'smcd', 'smcr']) expect(output).toContain(`  to have ${name}: add it to`);
     expect(output).toMatch(/SHA-256 here +(\w{64})\n +SHA-256 there +\1\n/);
     expect(output).toMatch(new RegExp(`GET / -> 200: process \\d+ says hello over ${transport}\n`));
     for (const row of ['round trip of 64 B, median', 'messages of 64 B, one way', 'chunks of 64 KiB, one way']) {

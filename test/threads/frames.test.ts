@@ -1,6 +1,13 @@
 // frames.test.ts - typed frames over worker channels, SMC-D and TCP: the same calls, the same numbers, the same errors.
 
-import { type FrameConnection, type FrameOptions, frames, type TypedArray, type TypedArrayConstructor } from '@smcjs/core/channel';
+import {
+  type FrameConnection,
+  type FrameOptions,
+  frames,
+  type ReadableFrame,
+  type TypedArray,
+  type TypedArrayConstructor,
+} from '@smcjs/core/channel';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { both, codeOf } from './pair.js';
@@ -123,6 +130,60 @@ for (const { name, open } of ways) {
       for await (const { view } of into) lengths.push(view.length);
       expect(lengths).toEqual([1]);
     });
+
+    for (const checks of [false, true]) {
+      it(`that were taken are given back by leaving a using block, checks ${checks ? 'on' : 'off'}`, async () => {
+        const [here, there] = await open();
+        const out = frames(here, Float32Array, { ...options, checks });
+        const into = frames(there, Float32Array, { ...options, checks });
+        for (let i = 0; i < 5; i++) {
+          using frame = out.reserve(2);
+          frame?.view.fill(i);
+          frame?.commit();
+          // Leaving it now abandons nothing: it was sent.
+        }
+        here.end();
+        const next = async () => {
+          await into.readable();
+          return into.take();
+        };
+        let left: ReadableFrame<Float32Array> | undefined;
+        let view: Float32Array | undefined;
+        {
+          using frame = await next();
+          left = frame;
+          view = frame?.view;
+          expect(view?.[0]).toBe(0);
+          expect(await codeOf(() => into.take())).toBe('ERR_SMC_FRAME_MISUSE');
+        }
+        // As after a release, which cannot be done once more; in development mode the view ends with it.
+        expect(await codeOf(() => left?.view)).toBe('ERR_SMC_FRAME_MISUSE');
+        expect(await codeOf(() => left?.release())).toBe('ERR_SMC_FRAME_MISUSE');
+        if (checks) expect(view?.length).toBe(0);
+        // What was released in the block is not released a second time, nor is the frame that is held by then.
+        let held: ReadableFrame<Float32Array> | undefined;
+        {
+          using frame = await next();
+          expect(frame?.view[0]).toBe(1);
+          frame?.release();
+          held = await next();
+        }
+        expect(held?.view[0]).toBe(2);
+        held?.[Symbol.dispose]();
+        held?.[Symbol.dispose]();
+        expect(await codeOf(() => held?.view)).toBe('ERR_SMC_FRAME_MISUSE');
+        // Nor does it matter how the block is left.
+        const thrown = codeOf(async () => {
+          using frame = await next();
+          expect(frame?.view[0]).toBe(3);
+          throw Object.assign(new Error('in the block'), { code: 'MINE' });
+        });
+        expect(await thrown).toBe('MINE');
+        const rest: (number | undefined)[] = [];
+        for await (const last of into) rest.push(last.view[0]);
+        expect(rest).toEqual([4]);
+      });
+    }
 
     it('of another type are refused with a code and stay for who asks for theirs', async () => {
       const [here, there] = await open();
