@@ -12,8 +12,6 @@ import { endpointOf, type NameInto } from '../transport/endpoint.js';
 interface NativeHandle {
   reading?: boolean;
   readonly fd?: number;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
   readStop(): number;
 }
 
@@ -61,12 +59,6 @@ export function descriptorOf(socket: net.Socket): number {
 /** Descriptor of a server's listening socket; -1 where there is none to be had, as in a worker of cluster. */
 export function listeningDescriptor(server: net.Server): number {
   return (server as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
-}
-
-/** Bytes that went over the native handle so far. */
-export function handleBytes(socket: net.Socket): { read: number; written: number } {
-  const handle = internals(socket)._handle;
-  return { read: handle?.bytesRead ?? 0, written: handle?.bytesWritten ?? 0 };
 }
 
 export function hasHandle(socket: net.Socket): boolean {
