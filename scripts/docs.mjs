@@ -4,10 +4,15 @@ import { join } from 'node:path';
 import { setup } from './setup.mjs';
 import { PUBLISHED, ROOT, run, runAsProgram, step } from './steps.mjs';
 
-await runAsProgram(import.meta.url, async () => {
-  await setup();
+/** Makes it, with more options for typedoc if given. */
+export async function apiReference(...options) {
   const typedoc = join(ROOT, 'node_modules/typedoc/bin/typedoc');
   const advice = 'fix the docstrings named above: a warning is an error here';
   const entries = PUBLISHED.flatMap((name) => ['--entryPoints', join(ROOT, 'packages', name)]);
-  await step('API reference (docs/api)', async () => void (await run(process.execPath, [typedoc, ...entries], { advice })));
+  await run(process.execPath, [typedoc, ...entries, ...options], { advice });
+}
+
+await runAsProgram(import.meta.url, async () => {
+  await setup();
+  await step('API reference (docs/api)', () => apiReference());
 });

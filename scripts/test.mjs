@@ -4,11 +4,13 @@
 //   npm run test:long              fuzz, soak and the guest's suite in full length (SMC_TEST_LONG=1)
 //   npm test -- test/e2e -t wrap   further arguments go to vitest
 //
-// Without further arguments the suite of the guest (scripts/test-guest.mjs) follows, and its numbers are added.
+// Without further arguments the suite of the guest (scripts/test-guest.mjs) follows, and its numbers are added; where CI is set
+// scripts/checks.mjs comes first.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checks } from './checks.mjs';
 import { setup } from './setup.mjs';
 import { ROOT, runAsProgram, runVisibly, StepError } from './steps.mjs';
 import { testGuest } from './test-guest.mjs';
@@ -32,9 +34,10 @@ await runAsProgram(import.meta.url, async (args) => {
  * processors of a virtual machine share more than their time.
  */
 async function everything(run, long) {
+  const before = process.env.CI ? [await checks()] : [];
   const first = await run('first', ['--project=packages', '--project=test']);
   const second = await run('second', ['--project=compliance', '--project=endurance']);
-  return [first, second, await testGuest([], { long })];
+  return [...before, first, second, await testGuest([], { long })];
 }
 
 /** Whether the addons are there; undefined when nothing can be tested, which is one failure. */
