@@ -334,7 +334,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
     await world.firstContact();
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
-    await world.connect(16384, async (end) => {
+    const made = world.connect(16384, async (end) => {
       world.server.group.forget(end.member.connection.peerToken);
       world.client.driver.suspect(end.member);
       world.client.group.linkFailed(end.member.link, world.time.now());
@@ -342,6 +342,7 @@ describe('a connection whose TCP connection ended without a close', () => {
       expect(end.reset).toBe(true);
       expect(world.client.group.state).toBe('active');
     });
+    await expect(made).rejects.toThrow('the link of the server is down');
   });
 
   it('goes on with a peer that cannot say, and is asked for some times only', async () => {

@@ -25,7 +25,7 @@ import {
 } from '../../src/clc/index.js';
 import { NEWS } from '../../src/connection/index.js';
 import { GroupDriver, type LinkPath } from '../../src/driver/index.js';
-import { type Element, GroupRegistry, type Link, makePeerId, type Member } from '../../src/group/index.js';
+import { type Element, GroupRegistry, type Link, makePeerId, type Member, refuse } from '../../src/group/index.js';
 import type { LlcVersion } from '../../src/llc/index.js';
 import { payload, Verifier } from '../../../../test/support/random.js';
 import { Fabric, type FabricOptions } from './fabric.js';
@@ -244,6 +244,8 @@ export class World {
     const mismatch = confirmMismatch(atClient.message, accept);
     if (mismatch !== undefined) throw new Error(`declined: ${mismatch.toString(16)}`);
     atStep?.('confirm');
+    // As the backend does: to a link that died meanwhile nobody would bring the connection back.
+    if (over() || [atClient, atServer].some(({ link }) => link.state === 'down')) return undefined;
     server.group.confirmed(linkEndOf(atClient.message), this.time.now());
     const ends: [SimulatedEnd, SimulatedEnd] = [this.#join(atClient, atServer), this.#join(atServer, atClient)];
     await this.time.until(() => (client.established && server.established) || over(), 10_000, 'CONFIRM LINK');
@@ -267,10 +269,16 @@ export class World {
     const atServer = await this.#prepare(server, size, group.bestLink as Link, 'accept', false);
     const { peerId, gid: serverGid, qpNumber } = atServer.message;
     const found = client.registry.forAccept(peerId, serverGid, qpNumber);
-    if (found === undefined) throw new Error('the client has no such link');
+    if (found === undefined) throw new Error('declined: the client has no such link');
     const atClient = await this.#prepare(client, size, found.link, 'confirm', false);
+    if (atClient.link.state === 'down') throw new Error('declined: the link of the client is down');
     const end = this.#join(atClient, atServer);
     await early?.(end);
+    if (atServer.link.state === 'down') {
+      server.group.forget(atServer.token);
+      refuse(server.group, atServer.link, atClient.token);
+      throw new Error('declined: the link of the server is down');
+    }
     return [end, this.#join(atServer, atClient)];
   }
 
@@ -281,7 +289,8 @@ export class World {
       60_000,
       'an element',
     );
-    if (element === undefined) throw new Error('no element');
+    if (element === undefined) throw new Error('declined: no element');
+    if (!element.rmb.rkeys.has(link)) throw new Error(`declined: the link of the ${group.role} is down`);
     const token = group.newToken();
     group.announce(token);
     const agreement = peer.agreement as Agreement;

@@ -14,6 +14,10 @@ export class VirtualTime implements Clock {
   /** A heap by time, then by order. */
   readonly #events: Event[] = [];
   readonly #forgotten = new Set<Event>();
+  /** Called before each event, with how many there were: where a test may break something. */
+  onEvent: ((count: number) => void) | undefined;
+  events = 0;
+
   now(): number {
     return this.#now;
   }
@@ -33,6 +37,8 @@ export class VirtualTime implements Clock {
       if (event === undefined || event.at > end) throw new Error(`${what} did not happen within ${limit} ms of virtual time`);
       if (this.#forgotten.delete(event)) continue;
       this.#now = event.at;
+      this.events++;
+      this.onEvent?.(this.events);
       event.call();
       await this.#settle();
     }
