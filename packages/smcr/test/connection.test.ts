@@ -289,6 +289,36 @@ describe('a hostile peer', () => {
   });
 });
 
+describe('a hostile peer that ends', () => {
+  it('cannot take a state back, whatever comes after it, nor be heard after an abort', () => {
+    let seed = 7;
+    const next = () => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) >>> 8;
+    for (let run = 0; run < 300; run++) {
+      const [a] = pair();
+      let state = 0;
+      let sequence = 0;
+      for (let i = 0; i < 20; i++) {
+        const before = a.rx.available();
+        const over = a.connection.closing.state === 'closed';
+        a.connection.receive(
+          message({
+            sequence: ++sequence,
+            producerOffset: next() % 4 === 0 ? next() % 20_000 : i,
+            consumerOffset: next() % 8 === 0 ? next() % 20_000 : 0,
+            flags: next() & 0xf7,
+            state: next() % 3 === 0 ? next() & 0xff : 0,
+          }),
+        );
+        expect(a.rx.state() & state).toBe(state);
+        state = a.rx.state() & (CONN_STATE.closed | CONN_STATE.abnormal);
+        expect([a.rx.violated, a.tx.violated]).toEqual([false, false]);
+        if (over) expect(a.rx.available()).toBe(before);
+        if (a.connection.pending()) a.transmit(1);
+      }
+    }
+  });
+});
+
 describe('time', () => {
   it('ends a close that the peer does not answer', () => {
     const [a, b] = pair();

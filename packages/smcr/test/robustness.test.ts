@@ -2,9 +2,10 @@
 
 import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { STATUS } from '../src/verbs-provider.js';
+import { OPCODE, SEND_WR, STATUS } from '../src/verbs-provider.js';
 import { payload } from '../../../test/support/random.js';
 import { type SimulatedEnd, World } from './simulated/peers.js';
+import { transfersOf, twoLinks } from './simulated/steps.js';
 
 async function connected(world: World): Promise<[SimulatedEnd, SimulatedEnd]> {
   const ends = await world.firstContact();
@@ -94,5 +95,61 @@ describe('a link group', () => {
     // A turn of the loop, in which rejections without a handler are told.
     await new Promise((resolve) => setImmediate(resolve));
     expect(errors).toEqual([]);
+  });
+});
+
+describe('a peer that writes where it must not', () => {
+  /** An RDMA WRITE of this peer's own, `offset` bytes from the beginning of the RMB that it writes for the connection of `end`. */
+  function strike({ peer, member }: SimulatedEnd, offset: number, length: number): void {
+    const [context] = peer.contexts;
+    const [pair] = context?.pairs ?? [];
+    const told = member.peer.rtoken.get(member.link);
+    if (context === undefined || pair === undefined || told === undefined) throw new Error('nothing to write with');
+    const source = context.memory.allocate(pair.domain, length, false);
+    source.bytes.fill(0xee);
+    const words = new Uint32Array(SEND_WR.words);
+    const put = (at: number, address: bigint): void => {
+      words[at] = Number(address & 0xffffffffn);
+      words[at + 1] = Number(address >> 32n);
+    };
+    words.set([0, OPCODE.rdmaWrite]);
+    put(SEND_WR.localLow, source.address);
+    words[SEND_WR.length] = length;
+    words[SEND_WR.lkey] = source.lkey;
+    put(SEND_WR.remoteLow, told.address + BigInt(offset));
+    words[SEND_WR.rkey] = told.rkey;
+    pair.postSend(words, 1);
+  }
+
+  it.each([
+    ['before the RMB', -1, 1],
+    ['across its end', 16_384 - 4, 8],
+    ['far behind it', 1 << 30, 64],
+  ])('%s loses the link by its adapter, and neither side a byte', async (_where, offset, length) => {
+    const [world, ends] = await twoLinks(2, 1);
+    const transfers = transfersOf(ends, 60_000, 60_000);
+    await world.time.pass(0.3);
+    strike(ends[0], offset, length);
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the transfers');
+    expect(world.peers.map((peer) => peer.group.links.some(({ number }) => number === 1))).toEqual([false, false]);
+  });
+
+  it('anywhere in its element, all the time, is told by nothing but its cursors, and harms no other connection', async () => {
+    const [world, ends] = await twoLinks(2, 1);
+    const other = await world.connect();
+    const transfers = transfersOf(other, 60_000, 60_000);
+    const [a, b] = ends;
+    let told = 0;
+    for (let i = 0; i < 200; i++) {
+      if (i % 2 === 0) told += a.write(payload(1, 100 + i));
+      strike(a, world.fabric.random.integer(0, 16_000), world.fabric.random.integer(1, 384));
+      await world.time.pass(1);
+      expect(b.rx.available()).toBe(Math.min(told, 16_384));
+      expect(b.rx.violated).toBe(false);
+      if (i % 40 === 39) expect(b.read()).toHaveLength(Math.min(told, 16_384));
+      if (i % 40 === 39) told = 0;
+    }
+    await world.time.until(() => transfers.every(({ done }) => done), 60_000, 'the other connection');
+    expect(world.peers.map((peer) => peer.activeLinks())).toEqual([2, 2]);
   });
 });

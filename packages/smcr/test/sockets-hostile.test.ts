@@ -68,10 +68,50 @@ describe('a CDC message', () => {
     ['more bytes than the ring has', (message) => message.writeUInt16BE(9, 10)],
     ['a consumer cursor past what was sent', (message) => message.writeUInt32BE(5000, 20)],
     ['a consumer cursor outside of the ring', (message) => message.writeUInt32BE(0xffffffff, 20)],
+    ['a producer cursor two turns ahead', (message) => message.writeUInt16BE(2, 10)],
+    ['a consumer cursor two turns ahead', (message) => message.writeUInt16BE(2, 18)],
+    ['a producer cursor half of all turns behind', (message) => message.writeUInt16BE(0x8000, 10)],
+    [
+      'every flag, every state and a cursor that cannot be',
+      (message) => message.fill(0xff, 24, 26).fill(0, 24, 25).writeUInt32BE(0x7fffffff, 12),
+    ],
   ])('with %s ends its connection, and no other', async (_what, change) => {
     const [atClient, atServer] = await attack(change);
     expect(atServer).toBe('ERR_SMC_PEER_VIOLATION');
     expect(atClient).toBe('ECONNRESET');
+  });
+
+  it('that speaks of a message which never was ends its connection, and no other: bytes are missing', async () => {
+    // A failover validation.
+    const codes = await attack((message) => void message.fill(0x08, 24, 25).writeUInt16BE(999, 2));
+    expect(codes).toEqual(['ECONNRESET', 'ECONNRESET']);
+  });
+
+  it('with every state at once is at most a reset', async () => {
+    const codes = await attack((message) => void message.fill(0xff, 25, 26));
+    expect(codes).toEqual(['ECONNRESET', 'ECONNRESET']);
+  });
+
+  it('with cursors that go back, flags that contradict each other and reserved bytes that are not 0 takes nothing back', async () => {
+    const [client, accepted] = await pair();
+    const received = collect(accepted);
+    client.write('some bytes ');
+    await until(() => accepted.bytesRead === 11);
+    let changed = 0;
+    tampered((message) => {
+      if (message[0] !== CDC) return false;
+      // Blocked, urgent and not yet, cursor wanted, and bits that mean nothing.
+      message.fill(0xf7, 24, 25).fill(0x1f, 25, 26).fill(0xff, 26, 44);
+      message.writeUInt32BE(changed++ === 0 ? 3 : 0, 12);
+      return changed === 2;
+    });
+    client.write('more ');
+    await until(() => changed === 1);
+    client.write('and more ');
+    await until(() => changed === 2);
+    expect(accepted.bytesRead).toBe(11);
+    client.end('to the end');
+    expect((await received).toString()).toBe('some bytes more and more to the end');
   });
 
   it('of a connection that is not there, or too short, is nothing', async () => {
