@@ -47,7 +47,12 @@ export class SmcError extends Error {
 }
 
 /** An error with a POSIX code, shaped like those node:net emits. */
-export function systemError(code: 'EALREADY' | 'ECANCELED' | 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT', syscall: string): NodeJS.ErrnoException {
+export function systemError(
+  code: 'EALREADY' | 'ECANCELED' | 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT',
+  syscall: string,
+  cause?: Error,
+): NodeJS.ErrnoException {
   const errno = { EALREADY: -114, ECANCELED: -125, ECONNRESET: -104, EPIPE: -32, ETIMEDOUT: -110 }[code];
-  return Object.assign(new Error(`${syscall} ${code}`), { code, errno, syscall });
+  const error = cause === undefined ? new Error(`${syscall} ${code}`) : new Error(`${syscall} ${code}`, { cause });
+  return Object.assign(error, { code, errno, syscall });
 }

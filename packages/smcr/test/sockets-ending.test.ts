@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ConfirmEater } from '../../../test/support/confirm-eater.js';
 import { innerOf } from '../../../test/support/inner.js';
 import { payload } from '../../../test/support/random.js';
-import { OPCODE, SEND_WR } from '../src/verbs-provider.js';
+import { OPCODE, SEND_WR, STATUS } from '../src/verbs-provider.js';
 import type { SimulatedPair } from './simulated/queue-pair.js';
 import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/sockets.js';
 
@@ -56,7 +56,8 @@ describe('an end', () => {
     const error = errorOf(client);
     client.resume();
     accepted.resetAndDestroy();
-    expect((await error).code).toBe('ECONNRESET');
+    // The peer did it: no link is to blame.
+    expect([(await error).code, (await error).cause]).toEqual(['ECONNRESET', undefined]);
   });
 });
 
@@ -108,6 +109,50 @@ describe('a link that dies', () => {
     const received = collect(accepted);
     accepted.resume();
     expect((await received).toString()).toBe('all there is');
+  });
+});
+
+describe('the error of a connection whose link died', () => {
+  const HINT = { hint: expect.stringMatching(/^connect again; .*rdma link/) };
+
+  async function dying(die: () => void): Promise<NodeJS.ErrnoException[]> {
+    const [client, accepted] = await pair();
+    const errors = Promise.all([errorOf(client), errorOf(accepted)]);
+    client.resume();
+    accepted.resume();
+    die();
+    client.write('into the void');
+    const both = await errors;
+    await Promise.all([closed(client), closed(accepted)]);
+    await until(() => rdma.context.pairs.size === 0);
+    return both;
+  }
+
+  it.each<[string, number, RegExp]>([
+    ['a queue pair in error', STATUS.general, /general error of the adapter/],
+    ['a fatal error', STATUS.fatal, /fatal error of the adapter/],
+    ['an access that is not allowed', STATUS.remoteAccess, /remote access error/],
+    ['a status that nobody knows', 77, /work completion status 77/],
+    ['nothing but flushed requests', STATUS.flushed, /the queue pair went to the error state/],
+  ])('is ECONNRESET and says why and what to do: %s', async (_what, status, text) => {
+    const errors = await dying(() => {
+      // With the next request, which completes with it; everything else is flushed.
+      rdma.fabric.onRequest = () => {
+        rdma.fabric.onRequest = undefined;
+        for (const one of rdma.context.pairs) one.fail(status);
+      };
+    });
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: 'ECONNRESET', errno: -104, cause: HINT });
+      expect((error.cause as Error).message).toMatch(/^the last RDMA link to the peer failed: /);
+    }
+    expect(errors.some(({ cause }) => text.test((cause as Error).message))).toBe(true);
+  });
+
+  it('is that too where nobody answers any more', async () => {
+    const errors = await dying(() => rdma.cut());
+    for (const error of errors) expect(error).toMatchObject({ code: 'ECONNRESET', cause: HINT });
+    expect(errors.map(({ cause }) => (cause as Error).message)).toContainEqual(expect.stringContaining('retry counter exceeded'));
   });
 });
 

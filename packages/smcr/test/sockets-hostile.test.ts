@@ -151,6 +151,11 @@ describe('an LLC message', () => {
     });
     client.write('x');
     expect(await Promise.all(outcome)).toEqual(['ECONNRESET', 'ECONNRESET']);
+    // What broke, and how to find out who sent it.
+    for (const { errored } of [client, accepted]) {
+      const cause = { message: expect.stringContaining('breaks the protocol (LLC)'), hint: expect.stringContaining('NODE_DEBUG=smcr') };
+      expect(errored).toMatchObject({ code: 'ECONNRESET', cause });
+    }
     const again = await pair();
     expect(again.map(({ transport }) => transport)).toEqual(['smcr', 'smcr']);
   });

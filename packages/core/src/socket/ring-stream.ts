@@ -150,7 +150,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if ((state & (CONN_STATE.sendingDone | CONN_STATE.closed)) === 0 && !this.#final) return;
     // pairs with the peer's publish before setState: after its state, its last bytes are visible
     if (rx.available() > 0 || rx.violated) return;
-    if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read'));
+    if (this.#reset) this.#socket.destroy(systemError('ECONNRESET', 'read', this.channel.lost));
     else if (!this.#ended && (!this.#endWaits || this.#wanted || this.reader !== undefined)) {
       this.#ended = true;
       this.#socket.push(null);
@@ -275,7 +275,7 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   get failure(): Error | undefined {
     if (!this.failed) return undefined;
-    return systemError(this.#reset ? 'ECONNRESET' : 'EPIPE', 'write');
+    return this.#reset ? systemError('ECONNRESET', 'write', this.channel.lost) : systemError('EPIPE', 'write');
   }
 
   get peerClosed(): boolean {

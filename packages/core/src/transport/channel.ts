@@ -51,6 +51,8 @@ export interface Channel {
    * different hosts it is a suspicion: this call has it looked into, and the connection goes on until `sink.onPeerLost`.
    */
   readonly suspect?: () => void;
+  /** Why the connection was lost, where that was not the peer's doing: the cause of the error that the program gets. */
+  readonly lost?: Error | undefined;
   /** This side is done with both rings. Their memory is reused when the peer is done too. Idempotent. */
   close(): void;
 }

@@ -67,6 +67,11 @@ export class SmcrChannel implements Channel {
     this.#hub.countBusyPoll(mode, 1);
   }
 
+  /** What the peer has aborted by itself needs no other reason. */
+  get lost(): Error | undefined {
+    return (this.member.connection.closing.received & CONN_STATE.abnormal) === 0 ? this.#driver.loss.error : undefined;
+  }
+
   readonly suspect = (): void => {
     if (!this.#removed) this.#driver.suspect(this.member);
   };

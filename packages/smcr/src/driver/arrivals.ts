@@ -13,7 +13,8 @@ import { traceLlc } from './trace.js';
 export interface ArrivalEvents {
   /** What was sent from this slot has arrived. */
   sent(entry: LinkEntry, slot: number): void;
-  failed(link: Link): void;
+  /** `status`: of the completion that says so. */
+  failed(link: Link, status: number): void;
 }
 
 /** Allocates nothing for a message of a connection. */
@@ -37,13 +38,14 @@ export class Arrivals {
   completed(entry: LinkEntry, completions: Uint32Array, at: number): void {
     const id = completions[at + COMPLETION.id] as number;
     const slot = receiveSlot(id);
-    const success = completions[at + COMPLETION.status] === STATUS.success;
+    const status = completions[at + COMPLETION.status] as number;
+    const success = status === STATUS.success;
     const flags = completions[at + COMPLETION.flags] as number;
     // Of a message that was kept the receive is posted again.
     const kept = success && (flags & COMPLETION_FLAG.kept) !== 0;
     if (slot !== -1 && !kept) entry.queue.completedReceive(success);
     if (!success) {
-      if (!entry.closing) this.#events.failed(entry.link);
+      if (!entry.closing) this.#events.failed(entry.link, status);
       return;
     }
     if (slot === -1) return this.#events.sent(entry, id);

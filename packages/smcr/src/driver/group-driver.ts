@@ -22,6 +22,7 @@ import type { Clock } from './clock.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
 import { GroupMemory } from './group-memory.js';
+import { Loss } from './loss.js';
 import { activateEntry, connectEntry, createEntry, destroyEntry } from './link-maker.js';
 import { type LinkPath, LinkPaths } from './link-paths.js';
 import { type GroupEvents, Owner } from './owner.js';
@@ -68,6 +69,8 @@ export class GroupDriver implements LinkGroupPort {
   readonly #arrivals: Arrivals;
   /** Why a verb failed, the last time one did. */
   lastError: Error | undefined;
+  /** Why links failed, and the group ended. */
+  readonly loss = new Loss();
   readonly #failed = new Set<Link>();
   /** What is being made or taken down. */
   readonly #work = new Set<Promise<void>>();
@@ -82,7 +85,10 @@ export class GroupDriver implements LinkGroupPort {
     this.group = new LinkGroup({ ...options, port: this });
     this.#arrivals = new Arrivals(this.group, this.completions, this.#clock, {
       sent: (entry, slot) => this.#sent(entry, slot),
-      failed: (link) => this.#fail(link),
+      failed: (link, status) => {
+        this.loss.completed(link, status);
+        this.#fail(link);
+      },
     });
     this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
   }
@@ -133,7 +139,9 @@ export class GroupDriver implements LinkGroupPort {
     if (this.#paths.note(context, event)) this.group.pathUp(this.now);
     for (const [link, { queue, closing }] of [...this.#entries]) {
       const meant = !closing && this.#paths.isHitBy(link, queue.pair.number, context, event);
-      if (meant) this.group.linkFailed(link, this.now);
+      if (!meant) continue;
+      this.loss.told(link, event.type);
+      this.group.linkFailed(link, this.now);
     }
   }
 
@@ -276,6 +284,7 @@ export class GroupDriver implements LinkGroupPort {
   }
 
   ended(reason: number): void {
+    this.loss.reason = reason;
     this.#cancelTick();
     this.#owner.ended(reason);
   }
