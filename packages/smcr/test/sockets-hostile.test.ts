@@ -39,7 +39,11 @@ const ended = (socket: Socket): Promise<string | undefined> =>
   new Promise((resolve) => {
     let code: string | undefined;
     socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code));
-    socket.once('close', () => resolve(code));
+    socket.once('close', () => {
+      // What to do about it.
+      if (code === 'ERR_SMC_PEER_VIOLATION') expect(socket.errored?.message).toContain('look for the error at the other end');
+      resolve(code);
+    });
     socket.resume();
   });
 

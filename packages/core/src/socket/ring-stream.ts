@@ -10,6 +10,9 @@ import type { Channel, ChannelSink } from '../transport/channel.js';
 import { ReceiveMemory } from './receive-memory.js';
 import { RingSender, type SenderOwner } from './ring-sender.js';
 
+/** What to do about a peer that breaks the protocol. */
+const VIOLATION_HINT = 'the connection was reset: look for the error at the other end, which is faulty or hostile, and what SMC it runs';
+
 /** The socket, as the stream needs it. */
 export interface StreamOwner {
   push(chunk: Buffer | null): boolean;
@@ -248,7 +251,7 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   violation(what: string): void {
     this.close(true);
-    this.#socket.destroy(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${what}`));
+    this.#socket.destroy(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${what}; ${VIOLATION_HINT}`));
   }
 
   /** This side is done. With unread bytes, after a reset, or when `abnormal`, the peer sees a reset, as TCP would have it. */
