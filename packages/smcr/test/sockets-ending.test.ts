@@ -194,9 +194,9 @@ describe('a connection that the server does not have', () => {
     const [first, accepted] = await pair({}, at);
     accepted.pipe(accepted);
     const types = typesSent();
-    // The client's own, and none for the server.
-    rdma.context.sendBuffersLeft = 1;
-    const client = connect({ ...INLINE, port: at.port, host: '127.0.0.1' });
+    // One that the server has before its Accept, the client's own, and none as large as the client's element.
+    rdma.context.sendBuffersLeft = 2;
+    const client = connect({ ...INLINE, ringSize: 1 << 17, port: at.port, host: '127.0.0.1' });
     const died = errorOf(client);
     await once(client, 'connect');
     expect(client.transport).toBe('smcr');
@@ -224,6 +224,25 @@ describe('a connection that the server does not have', () => {
     expect((await died).code).toBe('ECONNRESET');
     expect(eater.eaten).toBe(1);
     expect(types).toContain(TEST_LINK);
+    first.end('goes on');
+    expect((await collect(first)).toString()).toBe('goes on');
+  });
+
+  it('for it has no memory left to send from: it says so in place of its Accept, and TCP goes on', async () => {
+    // Of a size that no earlier connection has left a buffer of.
+    const ringSize = 1 << 19;
+    const at = await listen({ ringSize });
+    const [first, second] = await pair({ client: { ringSize } }, at);
+    second.pipe(second);
+    rdma.context.sendBuffersLeft = 0;
+    const ends = await pair({ client: { ringSize } }, at);
+    rdma.context.sendBuffersLeft = Number.POSITIVE_INFINITY;
+    expect(ends.map(({ declines }) => declines.find(({ transport }) => transport === 'smcr'))).toMatchObject([
+      { side: 'peer', reason: 'register-buffers', code: 0x09990003 },
+      { side: 'local', reason: 'register-buffers', hint: expect.stringContaining('ulimit -l') as string },
+    ]);
+    ends[0].end('over TCP');
+    expect((await collect(ends[1])).toString()).toBe('over TCP');
     first.end('goes on');
     expect((await collect(first)).toString()).toBe('goes on');
   });

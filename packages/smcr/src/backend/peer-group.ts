@@ -56,6 +56,8 @@ export class PeerGroup {
   readonly #paths: readonly LinkPath[];
   readonly #reachable = new Answer<Reached>();
   readonly #established = new Answer<number | undefined>();
+  /** Bytes of the last send buffer that was asked for. */
+  #lastSent = 0;
 
   private constructor(owner: PeerGroupOwner, { role, agreement, peerId, remote }: FoundingOptions, paths: readonly LinkPath[]) {
     this.#owner = owner;
@@ -132,9 +134,17 @@ export class PeerGroup {
     return new Promise((resolve) => this.group.elements.take(size, this.driver.now, resolve));
   }
 
-  /** A send buffer for a peer's element of this size: as large, but no larger than any of ours. */
-  sendBuffer(size: number): Promise<SharedMemory> {
-    return this.driver.sendBuffer(Math.min(size, RING_SIZE_MAX));
+  /** A send buffer for a peer's element of this size: as large, but no larger than any of ours. `had`: taken if it fits, else given back. */
+  async sendBuffer(size: number, had?: SharedMemory): Promise<SharedMemory> {
+    this.#lastSent = Math.min(size, RING_SIZE_MAX);
+    if (had?.region.length === this.#lastSent) return had;
+    if (had !== undefined) this.driver.releaseBuffer(had);
+    return this.driver.sendBuffer(this.#lastSent);
+  }
+
+  /** One for an element that is not known yet: those of a peer mostly have one size. Undefined before its first. */
+  async nextSendBuffer(): Promise<SharedMemory | undefined> {
+    return this.#lastSent === 0 ? undefined : this.driver.sendBuffer(this.#lastSent);
   }
 
   /** The connection, with its rings. Undefined when the peer has told of too many RMBs. */

@@ -1,7 +1,8 @@
 // server.ts - the server's half of agreeing on SMC-R: what a Proposal is answered with, and what is made ready at the Confirm.
 //
 // On a further contact the Accept is this side's last message (RFC 7609 appendix C): what fails behind it resets the connection, which the
-// client, to whom TCP's end is only a suspicion, is told over the link. On a first contact CONFIRM LINK is the end.
+// client, to whom TCP's end is only a suspicion, is told over the link. So the memory is had before. On a first contact CONFIRM LINK is
+// the end.
 
 import { hostname } from 'node:os';
 import {
@@ -34,6 +35,8 @@ interface Named {
   readonly element: Element;
   readonly token: number;
   readonly accept: ClcAcceptConfirmR;
+  /** Further contact: what the connection will send from, if the client's element is as large as its last one. */
+  readonly buffer: SharedMemory | undefined;
 }
 
 export class SmcrServer implements ClcServer {
@@ -94,27 +97,37 @@ export class SmcrServer implements ClcServer {
     const reached = firstContact ? await group.reachable() : undefined;
     if (typeof reached === 'number') return declined(reached, group.driver.lastError);
     const element = await group.element(this.#options.ringSize);
-    const link = reached ?? group.group.bestLink;
     if (element === undefined) return declined(DIAGNOSIS.noMemory, group.driver.lastError);
+    let buffer: SharedMemory | undefined;
+    try {
+      if (!firstContact) buffer = await group.nextSendBuffer();
+    } catch (error) {
+      group.group.elements.giveBack(element, true);
+      return declined(DIAGNOSIS.noMemory, error as Error);
+    }
+    const link = reached ?? group.group.bestLink;
     if (link === undefined || this.#released || !element.rmb.rkeys.has(link)) {
+      if (buffer !== undefined) group.driver.releaseBuffer(buffer);
       group.group.elements.giveBack(element, true);
       return declined(DIAGNOSIS.noActiveLink);
     }
     const token = group.group.newToken();
     const accept = smcrAnswer('accept', { agreement, local: terms, link, element, token, firstContact, hostname: hostname() });
     group.group.announce(token);
-    this.#named = { group, firstContact, link, element, token, accept };
+    this.#named = { group, firstContact, link, element, token, accept, buffer };
     return accept;
   }
 
   async #join(confirm: ClcAcceptConfirm): Promise<Channel | ClcRefusal> {
-    const { group, firstContact, link, element, token, accept } = this.#named as Named;
+    const named = this.#named as Named;
+    const { group, firstContact, link, element, token, accept } = named;
     if (confirm.path !== 'smcr') return this.#late(DIAGNOSIS.modesDiffer);
     const mismatch = confirmMismatch(confirm, accept) ?? (firstContact ? undefined : strange(confirm, link));
     if (mismatch !== undefined) return this.#late(mismatch);
     const theirs = elementEndOf(confirm);
     if (!firstContact) this.#refuse = () => refuse(group.group, link, theirs.token);
-    const buffer = await group.sendBuffer(theirs.size);
+    this.#named = { ...named, buffer: undefined };
+    const buffer = await group.sendBuffer(theirs.size, named.buffer);
     if (this.#released || group.group.state === 'ended') return this.#unsent(group, buffer, DIAGNOSIS.internal);
     // Nobody would move it to another link: it has not been there when this one died.
     if (link.state === 'down') return this.#unsent(group, buffer, DIAGNOSIS.noActiveLink);
@@ -144,8 +157,9 @@ export class SmcrServer implements ClcServer {
   /** A client that has not declined may have sent its Confirm and write already: the element rests. */
   #giveBack(): void {
     if (this.#named === undefined) return;
-    const { group, element, token } = this.#named;
+    const { group, element, token, buffer } = this.#named;
     this.#named = undefined;
+    if (buffer !== undefined) group.driver.releaseBuffer(buffer);
     group.group.forget(token);
     group.group.elements.giveBack(element, this.#declined);
   }
