@@ -9,6 +9,7 @@ import { ConfirmEater } from '../../../test/support/confirm-eater.js';
 import { innerOf } from '../../../test/support/inner.js';
 import { payload } from '../../../test/support/random.js';
 import { OPCODE, SEND_WR, STATUS } from '../src/verbs-provider.js';
+import { clcRelay } from './simulated/clc-relay.js';
 import type { SimulatedPair } from './simulated/queue-pair.js';
 import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/sockets.js';
 
@@ -224,6 +225,26 @@ describe('a connection that the server does not have', () => {
     expect((await died).code).toBe('ECONNRESET');
     expect(eater.eaten).toBe(1);
     expect(types).toContain(TEST_LINK);
+    first.end('goes on');
+    expect((await collect(first)).toString()).toBe('goes on');
+  });
+
+  it('for its Confirm comes from another queue pair than that of the link, and the link group goes on', async () => {
+    const at = await listen();
+    const [first, accepted] = await pair({}, at);
+    accepted.pipe(accepted);
+    const port = await clcRelay(at.port, (message) =>
+      message.type === 'confirm' && message.path === 'smcr' ? { ...message, qpNumber: message.qpNumber ^ 1 } : message,
+    );
+    let connections = 0;
+    at.server.on('connection', () => connections++);
+    const client = connect({ ...INLINE, port, host: '127.0.0.1' });
+    const died = errorOf(client);
+    await once(client, 'connect');
+    expect(client.transport).toBe('smcr');
+    client.resume();
+    expect((await died).code).toBe('ECONNRESET');
+    expect(connections).toBe(0);
     first.end('goes on');
     expect((await collect(first)).toString()).toBe('goes on');
   });

@@ -12,7 +12,6 @@ import {
   type ClcProposal,
   type ClcRefusal,
   type ClcServer,
-  decline,
   type ResolvedOptions,
   type TcpEnds,
 } from '@smcjs/core/backend';
@@ -167,7 +166,5 @@ export class SmcrServer implements ClcServer {
 
 /** The Confirm of a further contact comes from the other end of the link. */
 function strange({ gid, qpNumber }: ClcAcceptConfirmR, { peer }: Link): number | undefined {
-  if (peer !== undefined && peer.qpNumber === qpNumber && sameGid(peer.gid, gid)) return undefined;
-  const { code } = decline('smcr', 'peer', 'no-server-link');
-  return code;
+  return peer !== undefined && peer.qpNumber === qpNumber && sameGid(peer.gid, gid) ? undefined : DIAGNOSIS.noServerLink;
 }
