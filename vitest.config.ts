@@ -20,6 +20,7 @@ const OF_THEIR_OWN = [
   'kernel-device-*',
   'kernel-links-*',
   'kernel-stall',
+  'mtu',
   'own-links',
   'readiness',
   'smcr-processes',

@@ -3,11 +3,12 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-const PORT = '/sys/class/infiniband/rxe0/ports/1';
+const portOf = (device: string): string => `/sys/class/infiniband/${device}/ports/1`;
+const PORT = portOf('rxe0');
 
-/** Packets that rxe0 has sent. */
-export function packetsSent(): number {
-  return Number(readFileSync(`${PORT}/hw_counters/sent_pkts`, 'utf8'));
+/** Packets that a device has sent. */
+export function packetsSent(device = 'rxe0'): number {
+  return Number(readFileSync(`${portOf(device)}/hw_counters/sent_pkts`, 'utf8'));
 }
 
 /** Packets that went another way than was wished: sent again, refused, timed out. */
