@@ -1,7 +1,7 @@
 // kernel-declines.test.ts - every way not to become SMC-R that can be brought about between us and the kernel: the code at both ends, and
 // TCP that goes on. The kernel's side by its sock_diag: why it is TCP, and what our Decline told it.
 
-import { type ClcAcceptConfirmR, type ClcProposal, REASONS } from '@smcjs/core/backend';
+import { type ClcAcceptConfirmR, type ClcProposal, encode, REASONS } from '@smcjs/core/backend';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KernelAgent, sayThatWeSpeakSmc } from './kernel-agent.js';
 import { addUeid, removeUeids, smcFallbacks } from './kernel-smc.js';
@@ -12,6 +12,8 @@ import { goesOnOverTcp, propose, type Refused } from './smcr/refusal.js';
 import type { Stream } from './smcr/stream.js';
 
 const PEER_DECLINED = '0x05000000';
+/** 203.0.113.1, to which there is no route: the guest has no network. */
+const NOWHERE = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 203, 0, 113, 1);
 let ours: SmcrPeer;
 let agent: KernelAgent;
 
@@ -34,21 +36,20 @@ describe('the kernel as server declines our Proposal', () => {
     ...proposal,
     extension: { ...(proposal.extension as Extension), ...change },
   });
+  const versionOne =
+    (v1: 'smcr' | 'smcd', network: number) =>
+    ({ extension: _, ...rest }: ClcProposal): ClcProposal => {
+      const ipv4Prefix = { prefix: Uint8Array.of(network, 0, 0, 0), length: 8 };
+      return { ...rest, version: 1, v1, v2: 'none', ipv4Prefix };
+    };
   it.each<[string, string, (proposal: ClcProposal) => ClcProposal]>([
     ['without a common EID', '0x03030000', withExtension({ ueids: ['ANOTHER'] })],
     ['for 15 connections', '0x0303000a', withExtension({ maxConns: 15 })],
     ['for no link', '0x0303000b', withExtension({ maxLinks: 0 })],
-    [
-      'of version 1: its device has no RoCEv1',
-      '0x03030000',
-      ({ extension: _, ...rest }) => ({
-        ...rest,
-        version: 1,
-        v1: 'smcr',
-        v2: 'none',
-        ipv4Prefix: { prefix: Uint8Array.of(127, 0, 0, 0), length: 8 },
-      }),
-    ],
+    ['from a GID it has no route to', '0x03030002', withExtension({ roceV2Gid: NOWHERE })],
+    ['of version 1: its device has no RoCEv1', '0x03030000', versionOne('smcr', 127)],
+    // Of SMC-R it would say that it has no device.
+    ['of version 1, of SMC-D, from another subnet', '0x03070000', versionOne('smcd', 10)],
   ])('%s', async (_name, code, change) => {
     const { answer, accepting, ...refused } = await propose(agent, change(clc.smcrProposal(ours.local)));
     expect(answer).toMatchObject({ type: 'decline' });
@@ -56,6 +57,13 @@ describe('the kernel as server declines our Proposal', () => {
     await accepting;
     expect(await goesOnOverTcp({ ...refused })).toMatchObject({ reason: code });
     expect(smcFallbacks()).toContainEqual(expect.objectContaining({ reason: code, role: 'server' }));
+  });
+
+  it('not, but resets who sends one of version 2 that says it has no part for that, as we do', async () => {
+    const bytes = encode(clc.smcrProposal(ours.local));
+    // Where the part begins.
+    bytes.fill(0, 50, 52);
+    await expect(propose(agent, bytes)).rejects.toThrow('TCP ended');
   });
 });
 
@@ -124,7 +132,17 @@ describe('the kernel as server declines our Confirm', () => {
 
 describe('the kernel as client declines our Accept', () => {
   it.each([
-    ['through a gateway, to which it has no route', '0x030f0000', first({ direct: false })],
+    ['through a gateway, where it knows a direct way', '0x030f0000', first({ direct: false })],
+    [
+      'through a gateway, to a GID it has no route to',
+      '0x030e0000',
+      (message: ClcAcceptConfirmR) => ({ ...first({ direct: false })(message), gid: NOWHERE }),
+    ],
+    [
+      'of version 1, which it did not offer',
+      '0x03040000',
+      ({ firstContactExtension: _, ...rest }: ClcAcceptConfirmR): ClcAcceptConfirmR => ({ ...rest, version: 1, eid: '' }),
+    ],
     ['with more connections than it offered', '0x0303000a', first({ maxConns: 15 })],
     ['with more links than it offered', '0x0303000b', first({ maxLinks: 3 })],
     [
@@ -140,10 +158,20 @@ describe('the kernel as client declines our Accept', () => {
     expect(smcFallbacks()).toContainEqual(expect.objectContaining({ reason: code, role: 'client' }));
   });
 
-  it('whose CONFIRM LINK does not come, after 4 s', async () => {
+  it('whose CONFIRM LINK does not come: its own wait is over, where we would wait for ever', async () => {
+    ours.onDriver = (made) => {
+      made.send = () => undefined;
+      made.group.tick = () => undefined;
+    };
+    const { declined, refused } = await failsAsServer();
+    expect(declined).toMatchObject({ by: 'peer', diagnosis: '0x02010000' });
+    expect(await goesOnOverTcp(refused)).toMatchObject({ reason: '0x02010000', peerDiagnosis: '0x00000000' });
+    expect(smcFallbacks()).toContainEqual(expect.objectContaining({ reason: '0x02010000', role: 'client' }));
+  });
+
+  it('or is told that its CONFIRM LINK does not come: our wait of 2 s is over first', async () => {
     ours.onDriver = (made) => (made.send = () => undefined);
     const { declined, refused } = await failsAsServer();
-    // Our own wait of 2 s is over first.
     expect(declined).toMatchObject({ by: 'us', diagnosis: '0x02010000' });
     expect(await goesOnOverTcp(refused)).toMatchObject({ reason: PEER_DECLINED, peerDiagnosis: '0x02010000' });
   });

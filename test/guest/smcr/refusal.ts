@@ -1,7 +1,7 @@
 // refusal.ts - connections that do not become SMC-R: the handshake up to the Decline, and the proof that TCP goes on.
 
 import { connect as tcpConnect } from 'node:net';
-import type { ClcMessage, ClcProposal } from '@smcjs/core/backend';
+import { type ClcMessage, type ClcProposal, encode } from '@smcjs/core/backend';
 import type { KernelAgent } from '../kernel-agent.js';
 import type { SmcSocket } from '../kernel-smc.js';
 import { ClcSocket } from './clc-socket.js';
@@ -15,10 +15,10 @@ export interface Refused {
   readonly socket: ClcSocket;
 }
 
-/** Sends a Proposal to a program on the kernel's SMC, and gives its answer. */
+/** Sends a Proposal, or the bytes of one, to a program on the kernel's SMC, and gives its answer. */
 export async function propose(
   agent: KernelAgent,
-  proposal: ClcProposal,
+  proposal: ClcProposal | Uint8Array,
 ): Promise<Refused & { answer: ClcMessage; accepting: Promise<unknown> }> {
   const { port } = await agent.do('listen', { name: `rl${++names}` });
   const name = `r${names}`;
@@ -26,7 +26,7 @@ export async function propose(
   const tcp = tcpConnect(port as number, '127.0.0.1');
   await new Promise((resolve, reject) => tcp.once('connect', resolve).once('error', reject));
   const socket = new ClcSocket(tcp);
-  socket.send(proposal);
+  tcp.write(proposal instanceof Uint8Array ? proposal : encode(proposal));
   return { agent, name, socket, answer: await socket.next(), accepting };
 }
 
