@@ -5,15 +5,15 @@
 // the end.
 
 import { hostname } from 'node:os';
-import {
-  type Channel,
-  type ClcAcceptConfirm,
-  type ClcAcceptConfirmR,
-  type ClcProposal,
-  type ClcRefusal,
-  type ClcServer,
-  type ResolvedOptions,
-  type TcpEnds,
+import type {
+  Channel,
+  ClcAcceptConfirm,
+  ClcAcceptConfirmR,
+  ClcProposal,
+  ClcRefusal,
+  ClcServer,
+  ResolvedOptions,
+  TcpEnds,
 } from '@smcjs/core/backend';
 import { choose, confirmMismatch, DIAGNOSIS, elementEndOf, linkEndOf, smcrAnswer } from '../clc/index.js';
 import type { SharedMemory } from '../driver/index.js';
