@@ -1,4 +1,4 @@
-// connected.ts - two queue pairs of rxe0 in one process, connected to each other over 127.0.0.1, with memory for both.
+// connected.ts - two queue pairs of one device in one process, connected to each other over its address, with memory for both.
 
 import {
   COMPLETION,
@@ -14,19 +14,20 @@ import {
   type VerbsContext,
   type VerbsGid,
 } from '@smcjs/smcr/verbs';
+import { ADDRESS, DEVICE } from './place.js';
 
 export async function openRxe(): Promise<VerbsContext> {
-  const [device] = await ibverbs().devices();
-  if (device === undefined) throw new Error(`no device: ${ibverbs().probe()?.detail}`);
+  const device = (await ibverbs().devices()).find(({ name }) => name === DEVICE);
+  if (device === undefined) throw new Error(`no ${DEVICE}: ${ibverbs().probe()?.detail}`);
   return device.open();
 }
 
-/** The GID that is 127.0.0.1 in RoCEv2: what SMC-Rv2 uses. */
+/** The GID that is the address in RoCEv2: what SMC-Rv2 uses. */
 export async function loopbackGid(context: VerbsContext): Promise<VerbsGid> {
   const { gids } = await context.queryPort(1);
-  const wanted = '00000000000000000000ffff7f000001';
+  const wanted = `00000000000000000000ffff${Buffer.from(ADDRESS.split('.').map(Number)).toString('hex')}`;
   const found = gids.find(({ type, gid }) => type === 'rocev2' && Buffer.from(gid).toString('hex') === wanted);
-  if (found === undefined) throw new Error(`no GID of 127.0.0.1 among ${gids.length}`);
+  if (found === undefined) throw new Error(`no GID of ${ADDRESS} among ${gids.length}`);
   return found;
 }
 

@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MEBIBYTES } from './lengths.js';
+import { DEVICE } from './place.js';
 import { closeBoth, pair, prepare, ROLES, UEID } from './smc-pair.js';
 
 const KiB = 1 << 10;
@@ -17,7 +18,7 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     const before = await agent.facts();
     expect(before.sockets.filter(({ state }) => state === 'active').map(({ mode }) => mode)).toEqual(['smcr']);
     expect(before.groups.filter(({ connections }) => connections > 0)).toMatchObject([
-      { role: theirs, connections: 1, ueid: UEID, links: [{ device: 'rxe0' }] },
+      { role: theirs, connections: 1, ueid: UEID, links: [{ device: DEVICE }] },
     ]);
     const bytes = MEBIBYTES * MiB;
     await Promise.all([stream.exchange(bytes, 1, 2), agent.do('exchange', { name, bytes, seed: 2, theirs: 1 }).then(same)]);

@@ -2,12 +2,13 @@
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { DEVICE } from './place.js';
 
 const portOf = (device: string): string => `/sys/class/infiniband/${device}/ports/1`;
-const PORT = portOf('rxe0');
+const PORT = portOf(DEVICE);
 
 /** Packets that a device has sent. */
-export function packetsSent(device = 'rxe0'): number {
+export function packetsSent(device = DEVICE): number {
   return Number(readFileSync(`${portOf(device)}/hw_counters/sent_pkts`, 'utf8'));
 }
 

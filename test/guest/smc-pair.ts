@@ -7,6 +7,7 @@ import { setup } from '@smcjs/smcr/tcp-option';
 import { onTestFinished } from 'vitest';
 import { KernelAgent } from './kernel-agent.js';
 import { addUeid } from './kernel-smc.js';
+import { ADDRESS } from './place.js';
 import { SmcStream } from './smc-stream.js';
 
 export const UEID = 'SMCJS-TEST-EID';
@@ -30,7 +31,7 @@ export interface Pair {
 }
 
 export interface Way {
-  /** Our address and the kernel's; 127.0.0.1 unless told otherwise. */
+  /** Our address and the kernel's; that of place.ts unless told otherwise. */
   readonly ours?: string;
   readonly kernel?: string;
   readonly options?: SmcOptions;
@@ -73,7 +74,7 @@ export class Meeting {
     const meeting = new Meeting(agent, role, way);
     if (role === 'client') {
       meeting.#listener = `l${++names}`;
-      const { port } = await agent.do('listen', { name: meeting.#listener, host: way.kernel, kind: way.kind });
+      const { port } = await agent.do('listen', { name: meeting.#listener, host: way.kernel ?? ADDRESS, kind: way.kind });
       meeting.#port = port as number;
       return meeting;
     }
@@ -81,7 +82,7 @@ export class Meeting {
       meeting.#coming.set(socket.remotePort as number, new SmcStream(socket as Socket));
     });
     onTestFinished(() => void server.close());
-    await new Promise<void>((resolve) => server.listen({ port: 0, host: way.ours ?? '127.0.0.1', backlog: 1024 }, resolve));
+    await new Promise<void>((resolve) => server.listen({ port: 0, host: way.ours ?? ADDRESS, backlog: 1024 }, resolve));
     meeting.#port = (server.address() as AddressInfo).port;
     meeting.#server = server as Server;
     return meeting;
@@ -98,14 +99,14 @@ export class Meeting {
     const name = `c${++names}`;
     const { ours, kernel, options, kind } = this.#way;
     if (this.role === 'server') {
-      const { local } = await agent.do('connect', { name, port: this.#port, host: ours, source: kernel, kind });
+      const { local } = await agent.do('connect', { name, port: this.#port, host: ours ?? ADDRESS, source: kernel, kind });
       while (!this.#coming.has(local as number)) await new Promise((resolve) => setTimeout(resolve, 5));
       const stream = this.#coming.get(local as number) as SmcStream;
       this.#coming.delete(local as number);
       return { stream, agent, name };
     }
     const accepting = agent.do('accept', { name, listener: this.#listener });
-    const where = { port: this.#port, host: kernel ?? '127.0.0.1', ...(ours === undefined ? {} : { localAddress: ours }) };
+    const where = { port: this.#port, host: kernel ?? ADDRESS, ...(ours === undefined ? {} : { localAddress: ours }) };
     const stream = await connected(connect({ ...SMCR, allowHalfOpen: true, ...options, ...where } as never));
     // Somebody's connection, which has one of the names.
     const { peer } = await accepting;

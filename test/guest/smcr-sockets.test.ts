@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { acceptedOf, everythingOf as collect } from '../support/accepted.js';
 import { ConfirmEater } from '../support/confirm-eater.js';
 import { payload } from '../support/random.js';
+import { ADDRESS } from './place.js';
 import { packetsSent, resourcesOf } from './rdma.js';
 
 const SMCR = { transports: ['smcr'], discovery: 'inline', fallback: 'error', handshakeTimeout: 60_000 } as const satisfies SmcOptions;
@@ -15,7 +16,7 @@ const SMCR = { transports: ['smcr'], discovery: 'inline', fallback: 'error', han
 async function listen(options: SmcOptions & net.ServerOpts = {}): Promise<{ server: net.Server; port: number }> {
   const server = createServer({ ...SMCR, ...options });
   onTestFinished(() => void server.close());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
   return { server, port: (server.address() as AddressInfo).port };
 }
 
@@ -23,7 +24,7 @@ async function pair(options: SmcOptions & net.ServerOpts = {}, at?: Awaited<Retu
   const { server, port } = at ?? (await listen(options));
   server.setMaxListeners(0);
   const { pauseOnConnect: _, ...own } = options;
-  const client = connect({ ...SMCR, ...own, port, host: '127.0.0.1' } as never);
+  const client = connect({ ...SMCR, ...own, port, host: ADDRESS } as never);
   const accepting = acceptedOf(server, client);
   onTestFinished(() => void client.destroy());
   await new Promise<void>((resolve, reject) => client.once('connect', resolve).once('error', reject));
@@ -123,11 +124,11 @@ describe('a connection over rxe0', () => {
 
   it('whose Confirm was lost is reset at the client, and no other one', async () => {
     const at = await listen();
-    const eater = await ConfirmEater.before(at.port);
+    const eater = await ConfirmEater.before(at.port, ADDRESS);
     const [first, accepted] = await pair({}, at);
     accepted.pipe(accepted);
     eater.eats = true;
-    const client = connect({ ...SMCR, port: eater.port, host: '127.0.0.1' } as never);
+    const client = connect({ ...SMCR, port: eater.port, host: ADDRESS } as never);
     const error = errorOf(client);
     await once(client, 'connect');
     expect(client.transport).toBe('smcr');
@@ -171,7 +172,7 @@ describe('where SMC-R cannot be had', () => {
   it('a connection is TCP on the same connection, with the reason at both ends', async () => {
     const { server, port } = await listen({ ueids: ['OTHER'], fallback: 'tcp', transports: ['smcr', 'tcp'] });
     const accepting = once(server, 'connection') as Promise<[Socket]>;
-    const client = connect({ ...SMCR, transports: ['smcr', 'tcp'], fallback: 'tcp', port, host: '127.0.0.1' } as never);
+    const client = connect({ ...SMCR, transports: ['smcr', 'tcp'], fallback: 'tcp', port, host: ADDRESS } as never);
     await once(client, 'connect');
     const [accepted] = await accepting;
     expect([client.transport, accepted.transport]).toEqual(['tcp', 'tcp']);
@@ -189,7 +190,7 @@ describe('where SMC-R cannot be had', () => {
   it('a plain client of the same server is served', async () => {
     const { server, port } = await listen({ fallback: 'tcp', transports: ['smcr', 'tcp'] });
     server.on('connection', (socket) => socket.pipe(socket));
-    const client = net.connect(port, '127.0.0.1');
+    const client = net.connect(port, ADDRESS);
     client.end('GET /');
     expect((await collect(client)).toString()).toBe('GET /');
   });

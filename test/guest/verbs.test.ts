@@ -3,26 +3,28 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { COMPLETION, COMPLETION_FLAG, COMPLETION_OPCODE, ibverbs, OPCODE, SEND_FLAG, SEND_WR, STATUS } from '@smcjs/smcr/verbs';
 import { describe, expect, it } from 'vitest';
+import { ADDRESS, DEVICE } from './place.js';
 import { completions, connectPair, loopbackGid, makeEnd, openRxe, poll, receives, sends, toRts } from './connected.js';
 
 describe('devices', () => {
   it('are listed by name and GUID, and nothing is missing', async () => {
     expect(ibverbs().probe()).toBeUndefined();
     const devices = await ibverbs().devices();
-    expect(devices.map(({ name }) => name)).toEqual(['rxe0']);
+    expect(devices.map(({ name }) => name)).toContain(DEVICE);
     expect(devices[0]?.nodeGuid).toMatch(/^[0-9a-f]{16}$/);
   });
 
   it('have limits, ports and GIDs with their types', async () => {
     const context = await openRxe();
-    expect(context.device.name).toBe('rxe0');
+    expect(context.device.name).toBe(DEVICE);
     expect(context.portCount).toBe(1);
     expect(context.limits.maxQueuePairs).toBeGreaterThan(1000);
     expect(context.limits.maxMemoryRegionBytes).toBeGreaterThan(1 << 30);
     const port = await context.queryPort(1);
     expect(port).toMatchObject({ number: 1, state: 'active', linkLayer: 'ethernet' });
     expect(port.activeMtu).toBeGreaterThanOrEqual(1);
-    expect(await loopbackGid(context)).toMatchObject({ index: 1, networkInterface: 'lo', mac: Buffer.alloc(6) });
+    const onLo = { index: 1, networkInterface: 'lo', mac: Buffer.alloc(6) };
+    expect(await loopbackGid(context)).toMatchObject(ADDRESS === '127.0.0.1' ? onLo : { type: 'rocev2' });
     await context.close();
   });
 

@@ -23,13 +23,13 @@ export class ConfirmEater {
     this.port = port;
   }
 
-  /** In front of the server on this port of 127.0.0.1; closed when the test ends. */
-  static async before(port: number): Promise<ConfirmEater> {
+  /** In front of the server on this port; closed when the test ends. */
+  static async before(port: number, host = '127.0.0.1'): Promise<ConfirmEater> {
     const relay = net.createServer();
     onTestFinished(() => void relay.close());
-    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => relay.listen(0, host, resolve));
     const eater = new ConfirmEater((relay.address() as AddressInfo).port);
-    relay.on('connection', (client) => eater.#relay(client, net.connect(port, '127.0.0.1')));
+    relay.on('connection', (client) => eater.#relay(client, net.connect(port, host)));
     return eater;
   }
 
