@@ -6,9 +6,9 @@ import { LONG } from '../memory-order/children.js';
 /** Connections in a row. */
 export const CONNECTS = LONG ? 1000 : 100;
 /** Of a large transfer. */
-export const MEBIBYTES = LONG ? 64 : 16;
+export const MEBIBYTES = LONG ? 64 : 8;
 /** Of each of many connections, several times its ring. */
-export const KIBIBYTES_OF_MANY = LONG ? 1024 : 256;
+export const KIBIBYTES_OF_MANY = LONG ? 1024 : 160;
 /** For how long a loop stands still: several times what a peer waits for the answer to a TEST LINK; and at the longest. */
 export const STALL_SECONDS = LONG ? 10 : 6;
 export const LONG_STALL_SECONDS = LONG ? 40 : 15;

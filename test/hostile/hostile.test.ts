@@ -12,7 +12,7 @@ import { MARKS, WAYS } from './assault.js';
 import type { AttackerArgs, Plan } from './attacker.js';
 import type { Check, VictimArgs } from './victim.js';
 
-const SECONDS = LONG ? 60 : 3;
+const SECONDS = LONG ? 60 : 2;
 const SEED = Number(process.env.SMC_TEST_SEED ?? (LONG || process.env.CI ? Date.now() % 2 ** 31 : 7609));
 /** Longest time the victim's 10 ms timer may be late, on a loaded machine too. */
 const HANG_MS = 5000;

@@ -136,16 +136,16 @@ const byte =
 /** Of Accept and Confirm: the size of the element, and the MTU. */
 const SIZE_AND_MTU = 50;
 
-describe.each([0, 6, 7, 15])('an MTU of code %i, which there is not,', (mtu) => {
-  const changed = (type: 'accept' | 'confirm') => byte(type, SIZE_AND_MTU, (old) => (old & 0xf0) | mtu);
+describe('an MTU of a code that there is not', () => {
+  const changed = (type: 'accept' | 'confirm', mtu: number) => byte(type, SIZE_AND_MTU, (old) => (old & 0xf0) | mtu);
 
-  it('in an Accept is an error of the client that says so', async () => {
-    const error = await fails(changed('accept'));
+  it.each([0, 6, 7, 15])('in an Accept is an error of the client that says so: %i', async (mtu) => {
+    const error = await fails(changed('accept', mtu));
     expect(error).toMatchObject({ code: 'ERR_SMC_PEER_VIOLATION', message: expect.stringContaining(`QP MTU code ${mtu}`) as string });
   });
 
   it('in a Confirm has the server reset the connection', async () => {
-    expect(await fails(changed('confirm'))).toMatchObject({ code: 'ECONNRESET' });
+    expect(await fails(changed('confirm', 6))).toMatchObject({ code: 'ECONNRESET' });
   });
 });
 
