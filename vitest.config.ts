@@ -55,11 +55,7 @@ const guestProjects = [
 const patient = { setupFiles: ['test/support/runtime-dir.ts'], env: { SMC_DISCOVERY_WAIT: '5000' }, pool: 'forks' as const, server };
 
 /** They compute, or wait for their minute to be over: two files at a time. */
-const ENDURANCE = [
-  ...['fuzz', 'model', 'soak'].map((name) => `test/${name}/**/*.test.ts`),
-  // In virtual time, a link breaks at each of thousands of steps.
-  'packages/smcr/test/{failover*,link-group-steps}.test.ts',
-];
+const ENDURANCE = ['fuzz', 'model', 'soak'].map((name) => `test/${name}/**/*.test.ts`);
 /** The same suite over everything, which also holds when several Nodes run it at a time. */
 const COMPLIANCE = ['test/compliance/!(versions).test.ts'];
 const NOT_OURS = ['**/dist/**', '**/node_modules/**', 'test/guest/**'];
@@ -69,8 +65,9 @@ const projects = [
     test: {
       name: 'packages',
       include: ['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts'],
-      exclude: [...NOT_OURS, ...ENDURANCE],
       pool: 'forks' as const,
+      // On two processors the default is one.
+      maxWorkers: 2,
       server,
       ...watchdogs,
       sequence: { groupOrder: 0 },
