@@ -5,16 +5,11 @@ import { fromBatches, fromFrames, fromRecords, sendFramesTo, sendTo } from '@smc
 import { type MapFramesOptions, mapFrames, mapFramesSettled, serveChannel, serveFrames, streamTask } from '@smcjs/core/worker';
 import type { Piscina } from 'piscina';
 import { describe, expect, it } from 'vitest';
+import { refusal } from '../support/refusal.js';
 import { both } from '../threads/pair.js';
 import { doubles, numbered, poolOf } from './pool.js';
 
 const none = undefined as never;
-const refusal = (...words: string[]) =>
-  expect.objectContaining({
-    name: 'SmcError',
-    code: 'ERR_SMC_INVALID_OPTION',
-    message: expect.stringMatching(new RegExp(words.join('.*'))) as string,
-  }) as Error;
 
 describe('Observables: an argument that is missing or wrong is named by the call, not to a subscriber', () => {
   const wrong: [what: string, call: (end: ChannelEnd) => unknown, words: string[]][] = [

@@ -2,15 +2,10 @@
 
 import { batches, type ChannelEnd, createChannel, FanIn, frames, sendAll } from '@smcjs/core/channel';
 import { describe, expect, it } from 'vitest';
+import { refusal } from '../support/refusal.js';
 import { both } from './pair.js';
 
 const none = undefined as never;
-const refusal = (...words: string[]) =>
-  expect.objectContaining({
-    name: 'SmcError',
-    code: 'ERR_SMC_INVALID_OPTION',
-    message: expect.stringMatching(new RegExp(words.join('.*'))) as string,
-  }) as Error;
 
 describe('an argument that is missing or wrong is named at once', () => {
   const wrong: [what: string, call: (end: ChannelEnd) => unknown, words: string[]][] = [
