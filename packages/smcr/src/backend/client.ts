@@ -115,7 +115,9 @@ export class SmcrClient implements ClcClient {
       if (this.#channel !== undefined) return confirm;
       return this.#giveBack(group, element, buffer, declined(usable ? DIAGNOSIS.rtoken : DIAGNOSIS.noActiveLink));
     } catch (error) {
-      return this.#giveBack(group, element, buffer, declined(DIAGNOSIS.internal, error as Error));
+      // What it was made of goes with the link.
+      const diagnosis = link.state === 'down' ? DIAGNOSIS.noActiveLink : DIAGNOSIS.internal;
+      return this.#giveBack(group, element, buffer, declined(diagnosis, error as Error));
     }
   }
 
