@@ -1,6 +1,7 @@
 // vitest.config.ts - where the tests are and how they run. Every file has a process of its own, but in the test guest.
 
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Built packages run as they are, outside the transformer: child processes load the same files, and a package must not
 // exist twice (once transformed, once not) in one process.
@@ -54,10 +55,19 @@ const guestProjects = [
 // A loaded machine may take longer than the default to accept: that is not what these tests are about.
 const patient = { setupFiles: ['test/support/runtime-dir.ts'], env: { SMC_DISCOVERY_WAIT: '5000' }, pool: 'forks' as const, server };
 
-/** They compute, or wait for their minute to be over: two files at a time. */
+/** What a machine has once: addresses whose ports are free, users, networks, a program at its control group; and both processors. */
+const ALONE = ['surroundings', 'tcp-option', 'memory-order'].map((name) => `test/${name}/**/*.test.ts`);
+/** They compute, or wait for their minute to be over: three files at a time. */
 const ENDURANCE = ['fuzz', 'model', 'soak'].map((name) => `test/${name}/**/*.test.ts`);
 /** The same suite over everything, which also holds when several Nodes run it at a time. */
 const COMPLIANCE = ['test/compliance/!(versions).test.ts'];
+/** A minute each, whatever the machine: begun last, they would be all that runs at the end. */
+class SoaksFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => (moduleId.includes('/test/soak/') ? 0 : 1);
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
 const NOT_OURS = ['**/dist/**', '**/node_modules/**', 'test/guest/**'];
 
 const projects = [
@@ -77,12 +87,22 @@ const projects = [
     test: {
       name: 'test',
       include: ['test/**/*.test.ts'],
-      exclude: [...NOT_OURS, ...COMPLIANCE, ...ENDURANCE],
+      exclude: [...NOT_OURS, ...ALONE, ...COMPLIANCE, ...ENDURANCE],
       ...patient,
-      // Several real processes each: one file at a time.
-      fileParallelism: false,
+      // Several real processes each, which wait for each other half of the time.
+      maxWorkers: 2,
       ...watchdogs,
       sequence: { groupOrder: 1 },
+    },
+  },
+  {
+    test: {
+      name: 'alone',
+      include: ALONE,
+      ...patient,
+      fileParallelism: false,
+      ...watchdogs,
+      sequence: { groupOrder: 2 },
     },
   },
   {
@@ -92,7 +112,7 @@ const projects = [
       ...patient,
       maxWorkers: 2,
       ...watchdogs,
-      sequence: { groupOrder: 2 },
+      sequence: { groupOrder: 3 },
     },
   },
   {
@@ -100,11 +120,13 @@ const projects = [
       name: 'endurance',
       include: ENDURANCE,
       ...patient,
-      maxWorkers: 2,
+      maxWorkers: 3,
       ...watchdogs,
-      sequence: { groupOrder: 3 },
+      sequence: { groupOrder: 4 },
     },
   },
 ];
 
-export default defineConfig({ test: { ...watchdogs, projects: process.env.SMC_TEST_GUEST ? guestProjects : projects } });
+export default defineConfig({
+  test: { ...watchdogs, sequence: { sequencer: SoaksFirst }, projects: process.env.SMC_TEST_GUEST ? guestProjects : projects },
+});

@@ -35,7 +35,7 @@ await runAsProgram(import.meta.url, async (args) => {
  */
 async function everything(run, long) {
   const before = process.env.CI ? [await checks()] : [];
-  const first = await run('first', ['--project=packages', '--project=test']);
+  const first = await run('first', ['--project=packages', '--project=test', '--project=alone']);
   const second = await run('second', ['--project=compliance', '--project=endurance']);
   return [...before, first, second, await testGuest([], { long })];
 }

@@ -4,7 +4,7 @@
 import { LONG } from '../memory-order/children.js';
 
 /** Connections in a row. */
-export const CONNECTS = LONG ? 1000 : 100;
+export const CONNECTS = LONG ? 1000 : 60;
 /** Of a large transfer. */
 export const MEBIBYTES = LONG ? 64 : 8;
 /** Of each of many connections, several times its ring. */
