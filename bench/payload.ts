@@ -12,6 +12,7 @@ import { MeasureError } from './errors.js';
 export const LINE = 64;
 const END = 0x8000_0000 | 0;
 const COUNTER = 0x7fff_ffff;
+const FEW = 4 * LINE;
 const NOTHING = new Int32Array(0);
 
 /** Stamped messages to send. */
@@ -70,16 +71,24 @@ export class Checker {
 
   /** @throws MeasureError `mismatch` for a line that is lost, repeated or out of order. */
   push(bytes: Uint8Array, from: number, to: number): void {
-    if (bytes !== this.#bytes) this.#look(bytes);
     let at = from;
     while (this.#at !== 0 && at < to) at = this.#finishLine(bytes, at, to);
     const whole = at + ((to - at) & -LINE);
     if (at < whole) {
-      if (((this.#offset + at) & 3) === 0) this.#words32(this.#offset + at, this.#offset + whole);
+      if (this.#aligned(bytes, at, whole)) this.#words32(this.#offset + at, this.#offset + whole);
       else this.#words8(bytes, at, whole);
       at = whole;
     }
     if (at < to) this.#finishLine(bytes, at, to);
+  }
+
+  /** Is it worth asking where the bytes are, a call of V8's that takes longer than a few lines byte by byte? Then: aligned? */
+  #aligned(bytes: Uint8Array, at: number, whole: number): boolean {
+    if (bytes !== this.#bytes) {
+      if (whole - at <= FEW) return false;
+      this.#look(bytes);
+    }
+    return ((this.#offset + at) & 3) === 0;
   }
 
   /** A view of the words around the bytes; kept while pieces of the same memory arrive, as ports hand out slabs. */
