@@ -99,7 +99,8 @@ export class FrameTalker implements Talker {
 
   #check(view: Float32Array): void {
     const number = this.#next();
-    const [count, step, found] = this.#touch === 'lines' ? [view.length / STEP, STEP, apart(sumOfLines, view)] : [view.length, 1, apart(sum, view)];
+    const [count, step, found] =
+      this.#touch === 'lines' ? [view.length / STEP, STEP, apart(sumOfLines, view)] : [view.length, 1, apart(sum, view)];
     const expected = count * number + (step * count * (count - 1)) / 2;
     if (found !== expected) throw new MeasureError('mismatch', `the sum of a frame is ${found}, not ${expected}`);
   }
