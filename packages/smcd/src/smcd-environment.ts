@@ -23,6 +23,8 @@ export interface OfferTaker {
 
 /** Connections taken from the listener per turn. */
 const ACCEPTS_PER_TURN = 64;
+/** What dead loops left is removed so long after this one began. */
+const SWEEP_AFTER_MS = 1_000;
 /** A link group without connections is kept this long for the next one. */
 const IDLE_LINK_GROUP_MS = 60_000;
 
@@ -76,8 +78,8 @@ export class SmcdEnvironment {
       addon.closeDescriptor(directory);
       return decline('smcd', 'local', 'runtime-dir', `${found.path}: ${getSystemErrorName(entered)}`);
     }
-    // As long as the directory has names: while a connect() waits for its peer there is time for it.
-    setImmediate(() => registry.sweep());
+    // Not now: the loop is busy all through a first contact.
+    setTimeout(() => registry.sweep(), SWEEP_AFTER_MS).unref();
     return new SmcdEnvironment(addon, registry, instance, entered.listener);
   }
 

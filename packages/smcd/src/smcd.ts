@@ -16,6 +16,7 @@ import {
 } from '@smcjs/core/backend';
 import { isDecline, loadAddon } from './addon.js';
 import { kernelLacks } from './kernel.js';
+import { rehearse } from './rehearsal.js';
 import { SmcdAttempt, isDistrusted } from './smcd-client.js';
 import { smcdEnvironment } from './smcd-environment.js';
 import { makeOffer } from './smcd-server.js';
@@ -29,6 +30,7 @@ class SmcdBackend implements Backend {
     const addon = loadAddon();
     if (!isDecline(addon)) kernelLacks(addon);
     usableCores();
+    rehearse();
   }
 
   probe(): Decline | undefined {
