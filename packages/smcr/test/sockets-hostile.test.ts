@@ -48,7 +48,7 @@ const ended = (socket: Socket): Promise<string | undefined> =>
   });
 
 /** Two connections of one link group: `attacked` sends a byte, of which the CDC message is changed; the other one must not notice. */
-async function attack(change: (message: Buffer) => void): Promise<(string | undefined)[]> {
+async function attack(change: (message: Buffer) => void, wrong = ''): Promise<(string | undefined)[]> {
   const at = await listen();
   const [client, accepted] = await pair({}, at);
   const [other, otherAccepted] = await pair({}, at);
@@ -61,6 +61,7 @@ async function attack(change: (message: Buffer) => void): Promise<(string | unde
   });
   client.write('x');
   const codes = await Promise.all(outcome);
+  if (wrong !== '') expect(accepted.errored?.message).toContain(`the peer wrote an impossible ${wrong};`);
   other.end(payload(1, 50_000));
   expect((await collect(other)).equals(payload(1, 50_000))).toBe(true);
   return codes;
@@ -79,8 +80,9 @@ describe('a CDC message', () => {
       'every flag, every state and a cursor that cannot be',
       (message) => message.fill(0xff, 24, 26).fill(0, 24, 25).writeUInt32BE(0x7fffffff, 12),
     ],
-  ])('with %s ends its connection, and no other', async (_what, change) => {
-    const [atClient, atServer] = await attack(change);
+  ])('with %s ends its connection, and no other', async (what, change) => {
+    const wrong = what.includes('consumer') ? 'consumer cursor' : 'producer cursor';
+    const [atClient, atServer] = await attack(change, wrong);
     expect(atServer).toBe('ERR_SMC_PEER_VIOLATION');
     expect(atClient).toBe('ECONNRESET');
   });

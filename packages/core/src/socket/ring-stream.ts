@@ -251,7 +251,8 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   violation(what: string): void {
     this.close(true);
-    this.#socket.destroy(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${what}; ${VIOLATION_HINT}`));
+    const found = this.channel.violation ?? what;
+    this.#socket.destroy(new SmcError('ERR_SMC_PEER_VIOLATION', `the peer wrote an impossible ${found}; ${VIOLATION_HINT}`));
   }
 
   /** This side is done. With unread bytes, after a reset, or when `abnormal`, the peer sees a reset, as TCP would have it. */

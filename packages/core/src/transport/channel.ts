@@ -53,6 +53,8 @@ export interface Channel {
   readonly suspect?: () => void;
   /** Why the connection was lost, where that was not the peer's doing: the cause of the error that the program gets. */
   readonly lost?: Error | undefined;
+  /** What the peer wrote that cannot be, where the transport knows better than a look at the ring tells. */
+  readonly violation?: string | undefined;
   /** This side is done with both rings. Their memory is reused when the peer is done too. Idempotent. */
   close(): void;
 }

@@ -72,6 +72,10 @@ export class SmcrChannel implements Channel {
     return (this.member.connection.closing.received & CONN_STATE.abnormal) === 0 ? this.#driver.loss.error : undefined;
   }
 
+  get violation(): string | undefined {
+    return this.member.connection.violation;
+  }
+
   readonly suspect = (): void => {
     if (!this.#removed) this.#driver.suspect(this.member);
   };

@@ -65,6 +65,8 @@ export class SmcrConnection {
   readonly send: SendHalf;
   readonly receiving: ReceiveHalf;
   readonly closing = new CloseStates();
+  /** Of the message that broke the protocol: which part of it. */
+  violation: 'producer cursor' | 'consumer cursor' | undefined;
   /** CDC messages and RDMA WRITEs transmitted. */
   messages = 0;
   writes = 0;
@@ -142,7 +144,10 @@ export class SmcrConnection {
     const before = this.send.acknowledged;
     const freed = this.send.consumerCursor(message.consumerWrap, message.consumerOffset);
     const arrived = receiving.producerCursor(message.producerWrap, message.producerOffset);
-    if (freed === undefined || arrived === undefined) return this.#abort(NEWS.violation);
+    if (freed === undefined || arrived === undefined) {
+      this.violation = arrived === undefined ? 'producer cursor' : 'consumer cursor';
+      return this.#abort(NEWS.violation);
+    }
     receiving.sequence = message.sequence;
     receiving.flags = message.flags;
 
