@@ -18,6 +18,9 @@ const MODULES: Readonly<Record<string, string>> = {
   RingProducer: 'core/dist/ring/producer.js',
 };
 
+// What the library calls while it is loaded is no step of a connection.
+await import('@smcjs/core');
+
 const [point = '', when, nth, action] = (process.env.SMC_TEST_FAILPOINT ?? '').split(' ');
 const [className = '', method = ''] = point.split('.');
 const module = (await import(new URL(`../../../packages/${MODULES[className]}`, import.meta.url).href)) as Record<

@@ -149,10 +149,15 @@ export class Place {
     lines.on('line', (line) => void this.#packets.push(JSON.parse(line) as Packet));
   }
 
-  /** SYN and SYN-ACK of the connection from that port, as they crossed the wire; resolves when both are there. */
-  async handshake(from: number): Promise<{ syn: number; synAck: number; others: number }> {
+  /**
+   * SYN and SYN-ACK of the connection between those ports, as they crossed the wire; resolves when both are there. Two connections
+   * to different ports may come from the same one.
+   */
+  async handshake(from: number, to: number): Promise<{ syn: number; synAck: number; others: number }> {
     for (;;) {
-      const mine = this.#packets.filter(({ source, destination }) => source === from || destination === from);
+      const mine = this.#packets.filter(
+        ({ source, destination }) => (source === from && destination === to) || (source === to && destination === from),
+      );
       const syn = mine.find(({ kind }) => kind === 'syn');
       const synAck = mine.find(({ kind }) => kind === 'syn-ack');
       if (syn !== undefined && synAck !== undefined) {

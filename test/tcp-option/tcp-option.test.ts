@@ -22,7 +22,7 @@ async function connection(place: Place, client: Peer, server: Peer, port: number
   const accepted = await server.message('accepted');
   expect(accepted.from).toBe(connected.local);
   expect(connected.same).toBe(true);
-  return { client: connected.answer, server: accepted.answer, ...(await place.handshake(connected.local as number)) };
+  return { client: connected.answer, server: accepted.answer, ...(await place.handshake(connected.local as number, port)) };
 }
 
 async function ready(bpfMode?: '0700' | '0755'): Promise<Place> {
@@ -70,15 +70,15 @@ describe('the TCP option of SMC', () => {
     const accepted = new Map<unknown, unknown>();
     for (const _ of wanted) {
       const one = await peer.message('accepted');
-      accepted.set(one.from, one.answer);
+      accepted.set(`${one.from} ${one.to}`, one.answer);
     }
     for (const _ of wanted) {
-      const { local, answer } = await peer.message('connected');
+      const { local, remote, answer } = await peer.message('connected');
       seen[answer as keyof typeof seen]++;
-      const { syn, synAck } = await place.handshake(local as number);
+      const { syn, synAck } = await place.handshake(local as number, remote as number);
       expect(synAck).toBe(answer === 'agreed' ? 1 : 0);
       expect(syn).toBe(answer === 'none' ? 0 : 1);
-      if (answer === 'agreed') expect(accepted.get(local)).toBe('agreed');
+      if (answer === 'agreed') expect(accepted.get(`${local} ${remote}`)).toBe('agreed');
     }
     // 50 asked, 17 of them a server that did not.
     expect(seen).toEqual({ agreed: 33, alone: 17, none: 50 });

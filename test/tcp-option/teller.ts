@@ -38,7 +38,7 @@ const sockets: net.Socket[] = [];
 
 async function listen({ host, ask }: Listen): Promise<void> {
   const server = net.createServer((socket) => {
-    report('accepted', { from: socket.remotePort, answer: option.answer(descriptorOf(socket)) });
+    report('accepted', { from: socket.remotePort, to: socket.localPort, answer: option.answer(descriptorOf(socket)) });
     socket.on('error', () => {});
     socket.pipe(socket);
   });
@@ -63,7 +63,7 @@ async function connect({ host, port, ask }: Connect): Promise<void> {
   await event(socket, 'connect');
   sockets.push(socket);
   const same = await echoed(socket);
-  report('connected', { local: socket.localPort, answer: option.answer(descriptorOf(socket)), same });
+  report('connected', { local: socket.localPort, remote: socket.remotePort, answer: option.answer(descriptorOf(socket)), same });
 }
 
 async function echoed(socket: net.Socket): Promise<boolean> {
