@@ -5,7 +5,7 @@
 //   c-<netns>-<tuple>      a hard link of a client's listener, from before connect() until the server has looked
 //   m-<netns>-<uid>-<port> one per user and port that was ever listened on; each listener keeps one byte locked
 //
-// A lock ends with its owner, so what kill -9 leaves says nothing; it is swept by the next loop that listens or starts.
+// A lock ends with its owner, so what kill -9 leaves says nothing; it is swept by the next loop that listens, or that lives for a second.
 
 import { chmodSync, fchmodSync, readdirSync, statSync } from 'node:fs';
 import type { Endpoint, ListenEndpoint } from '@smcjs/core/backend';
