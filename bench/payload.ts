@@ -12,6 +12,7 @@ import { MeasureError } from './errors.js';
 export const LINE = 64;
 const END = 0x8000_0000 | 0;
 const COUNTER = 0x7fff_ffff;
+/** Bytes that are looked at one by one. */
 const FEW = 4 * LINE;
 const NOTHING = new Int32Array(0);
 

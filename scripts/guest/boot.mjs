@@ -69,10 +69,11 @@ export async function runInGuest(command, options = {}) {
   const shared = mkdtempSync(join(tmpdir(), 'smc-guest-'));
   try {
     writeFileSync(join(shared, 'job'), job(command, options));
-    let output = await qemu({ kernel, initramfs, shared, timeout, memory, onOutput });
-    for (let boot = 1; boot < BOOTS && !existsSync(join(shared, 'begun')) && output.includes('Kernel panic'); boot++) {
+    const boot = () => qemu({ kernel, initramfs, shared, timeout, memory, onOutput });
+    let output = await boot();
+    for (let boots = 1; boots < BOOTS && output.includes('Kernel panic') && !existsSync(join(shared, 'begun')); boots++) {
       onOutput?.('guest: its kernel broke down before the job began; it is booted again\n');
-      output = await qemu({ kernel, initramfs, shared, timeout, memory, onOutput });
+      output = await boot();
     }
     const code = read(join(shared, 'code'));
     const files = Object.fromEntries(results.map((name) => [name, read(join(shared, name))]));
@@ -93,8 +94,8 @@ function job(command, { env = {}, cwd = ROOT, rxe = true }) {
   return [
     "# written by boot.mjs; runs as the guest's process 1",
     ...Object.entries(all).map(([name, value]) => `export ${name}=${quote(value)}`),
-    // The console is a serial line: no carriage returns, no echo.
     'echo >/run/guest/begun',
+    // The console is a serial line: no carriage returns, no echo.
     'exec </dev/null >/dev/ttyS0 2>&1',
     'busybox stty -F /dev/ttyS0 raw -echo',
     'ip link set lo up',

@@ -22,7 +22,7 @@ export function robustness(t: TransportCase): void {
 
     it("answers from within 'data', thousands of times", async () => {
       const { client, accepted } = await open(t);
-      const count = 3000;
+      const count = 5000;
       accepted.on('data', (chunk) => accepted.write(chunk));
       let rounds = 0;
       client.on('data', () => {
