@@ -21,10 +21,17 @@ export const GUEST_PACKAGES = {
 };
 
 /**
- * A kernel patches its own code while it boots. Emulated processors that run at the same time may come to a breakpoint that has been
- * taken back already, which is a panic (seen: "Oops: int3" in run_timer_softirq, 0.9 s after power-on).
+ * A running kernel rewrites branches of its own code ("static keys"), with a breakpoint in place for the time between. Emulated
+ * processors that run at the same time may come to a breakpoint that has been taken back already, and the kernel panics ("Oops: int3"):
+ * with QEMU 7.2 within a second when a key is switched again and again, with 10.0 within 30. So the guest boots with one processor
+ * (`maxcpus`), what is known to switch keys is done (settle.py), then the other one comes. It has the number of loops in a jiffy told
+ * (`lpj`), which takes 2 s to find out; without the last two nothing is rewritten when it comes.
  */
-const BOOTS = 3;
+const PROCESSORS = 2;
+const KERNEL_OPTIONS = 'console=ttyS0 quiet panic=1 tsc=reliable maxcpus=1 lpj=4000000 noreplace-smp no_ipi_broadcast=1';
+
+/** The system's own, where there is one: others are found by a shell script that takes seconds here. */
+export const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 /** Why no guest can run here; undefined when one can. The kernel may still have to be downloaded. */
 export function guestLacks() {
@@ -55,6 +62,7 @@ function inPath(command) {
  * @param {object} [options]
  * @param {Record<string, string>} [options.env] added to a bare environment
  * @param {string} [options.cwd] the repository's top by default
+ * @param {readonly (readonly string[])[]} [options.prepare] commands that run before it, while there is one processor
  * @param {boolean} [options.rxe] makes the RDMA device rxe0 on lo first (default true); GID index 1 is ::ffff:127.0.0.1
  * @param {number} [options.timeout] seconds until the guest is killed (default 120)
  * @param {number} [options.memory] MiB (default 2048)
@@ -69,12 +77,7 @@ export async function runInGuest(command, options = {}) {
   const shared = mkdtempSync(join(tmpdir(), 'smc-guest-'));
   try {
     writeFileSync(join(shared, 'job'), job(command, options));
-    const boot = () => qemu({ kernel, initramfs, shared, timeout, memory, onOutput });
-    let output = await boot();
-    for (let boots = 1; boots < BOOTS && output.includes('Kernel panic') && !existsSync(join(shared, 'begun')); boots++) {
-      onOutput?.('guest: its kernel broke down before the job began; it is booted again\n');
-      output = await boot();
-    }
+    const output = await qemu({ kernel, initramfs, shared, timeout, memory, onOutput });
     const code = read(join(shared, 'code'));
     const files = Object.fromEntries(results.map((name) => [name, read(join(shared, name))]));
     return { code: code === undefined ? undefined : Number(code), output, files };
@@ -89,20 +92,23 @@ function read(file) {
 
 const quote = (word) => `'${word.replaceAll("'", "'\\''")}'`;
 
-function job(command, { env = {}, cwd = ROOT, rxe = true }) {
+function job(command, { env = {}, cwd = ROOT, rxe = true, prepare = [] }) {
+  const line = (words) => words.map(quote).join(' ');
   const all = { PATH: `${process.env.PATH}:/usr/sbin:/usr/bin:/sbin:/bin`, HOME: '/root', LANG: 'C.UTF-8', TERM: 'dumb', ...env };
   return [
     "# written by boot.mjs; runs as the guest's process 1",
     ...Object.entries(all).map(([name, value]) => `export ${name}=${quote(value)}`),
-    'echo >/run/guest/begun',
     // The console is a serial line: no carriage returns, no echo.
     'exec </dev/null >/dev/ttyS0 2>&1',
     'busybox stty -F /dev/ttyS0 raw -echo',
     'ip link set lo up',
     ...(rxe ? ['rdma link add rxe0 type rxe netdev lo'] : []),
+    line([PYTHON, '-I', '-S', join(ROOT, 'scripts/guest/settle.py')]),
     `cd ${quote(cwd)}`,
+    ...prepare.map(line),
+    'for processor in /sys/devices/system/cpu/cpu*/online; do echo 1 >$processor; done',
     // Process 1 has to take in what others leave behind: the command is its child, and setsid gives it a session.
-    `setsid ${command.map(quote).join(' ')} &`,
+    `setsid ${line(command)} &`,
     'wait $!',
     'echo $? >/run/guest/code',
     'sync',
@@ -120,9 +126,9 @@ function qemu({ kernel, initramfs, shared, timeout, memory, onOutput }) {
   // eighth shorter.
   const processor = 'max,-avx,-avx2,-erms,-fsrm,-la57';
   const args = [
-    ...['-accel', 'tcg,thread=multi', '-cpu', processor, '-smp', '2', '-m', String(memory)],
+    ...['-accel', 'tcg,thread=multi', '-cpu', processor, '-smp', String(PROCESSORS), '-m', String(memory)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
-    ...['-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 quiet panic=1 tsc=reliable'],
+    ...['-kernel', kernel, '-initrd', initramfs, '-append', KERNEL_OPTIONS],
     ...share('host', '/', ',readonly=on'),
     ...share('out', shared, ''),
   ];

@@ -3,6 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { onOneProcessor } from './processors.js';
 
 const TRACING = '/sys/kernel/tracing';
 
@@ -21,11 +22,13 @@ export type VerbCounts = Readonly<Record<keyof typeof FUNCTIONS, number>>;
 /** Starts to count, for as long as the guest runs. */
 export function countVerbs(): void {
   if (!existsSync(`${TRACING}/kprobe_events`)) execFileSync('mount', ['-t', 'tracefs', 'tracefs', TRACING]);
-  for (const [name, symbol] of Object.entries(FUNCTIONS)) {
-    if (existsSync(`${TRACING}/events/smcjs/${name}`)) continue;
-    writeFileSync(`${TRACING}/kprobe_events`, `p:smcjs/${name} ${symbol}\n`, { flag: 'a' });
-    writeFileSync(`${TRACING}/events/smcjs/${name}/enable`, '1');
-  }
+  onOneProcessor(() => {
+    for (const [name, symbol] of Object.entries(FUNCTIONS)) {
+      if (existsSync(`${TRACING}/events/smcjs/${name}`)) continue;
+      writeFileSync(`${TRACING}/kprobe_events`, `p:smcjs/${name} ${symbol}\n`, { flag: 'a' });
+      writeFileSync(`${TRACING}/events/smcjs/${name}/enable`, '1');
+    }
+  });
 }
 
 export function verbCounts(): VerbCounts {
