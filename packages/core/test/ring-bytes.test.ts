@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allocateShared, RING_MAGIC, RING_VERSION, WORD } from '../src/ring/layout.js';
+import { allocateShared, HEADER_BYTES, initialise, RING_MAGIC, RING_VERSION, WORD } from '../src/ring/layout.js';
 import { RingConsumer } from '../src/ring/consumer.js';
 import { RingProducer } from '../src/ring/producer.js';
 import { byteOps, guarded, runBytes, wind } from './ring-model.js';
@@ -55,6 +55,37 @@ describe('a ring', () => {
     expect(producer.space(1)).toBe(0);
     consumer.publish();
     expect(producer.space(1)).toBe(10);
+  });
+
+  it('counts what went through it, however often the cursors wrap', () => {
+    const memory = allocateShared(4096);
+    const producer = new RingProducer(memory);
+    const consumer = new RingConsumer(memory);
+    const piece = 2 ** 30 + 7;
+    for (let pieces = 1; pieces <= 20; pieces++) {
+      producer.advance(piece);
+      consumer.advance(piece);
+      expect([producer.total, consumer.total]).toEqual([pieces * piece, pieces * piece]);
+    }
+  });
+
+  it('may have its header among others', () => {
+    const words = new Int32Array(new SharedArrayBuffer(3 * HEADER_BYTES));
+    const rings = [0, 1, 2].map((index) => {
+      const memory = allocateShared(64);
+      return { ...memory, words: words.subarray(index * 128, (index + 1) * 128), within: { words, at: index * 128 } };
+    });
+    for (const memory of rings) initialise(memory);
+    const [producers, consumers] = [rings.map((one) => new RingProducer(one)), rings.map((one) => new RingConsumer(one))];
+    producers.forEach((producer, index) => {
+      producer.write(Buffer.from('abc').subarray(index));
+      producer.publish();
+      producer.setState(index);
+    });
+    expect(consumers.map((one) => Buffer.from(one.peek() as Uint8Array).toString())).toEqual(['abc', 'bc', 'c']);
+    expect(consumers.map((one) => one.state())).toEqual([0, 1, 2]);
+    consumers[1]?.release(2);
+    expect(rings.map((one) => one.words[WORD.consumerCursor])).toEqual([0, 2, 0]);
   });
 
   it('tells the consumer that the producer waits, until it does not', () => {

@@ -30,11 +30,13 @@ class Segment {
   readonly capacity: number;
   readonly #addon: Addon;
   readonly #buffer: ArrayBuffer;
+  readonly #words: Int32Array;
   readonly #mirrors = new Map<number, ArrayBuffer>();
 
   constructor(addon: Addon, buffer: ArrayBuffer, id: number, elements: number, capacity: number) {
     this.#addon = addon;
     this.#buffer = buffer;
+    this.#words = new Int32Array(buffer, 0, headerBytes(elements) / 4);
     this.id = id;
     this.elements = elements;
     this.capacity = capacity;
@@ -55,6 +57,7 @@ class Segment {
       name: { segment: this.id, index },
       memory: {
         words: new Int32Array(this.#buffer, index * HEADER_BYTES, HEADER_BYTES / 4),
+        within: { words: this.#words, at: (index * HEADER_BYTES) / 4 },
         data,
         capacity: this.capacity,
         mirrored: true,

@@ -21,26 +21,26 @@ export interface ChannelOwner {
 }
 
 export class SmcdChannel implements Channel {
-  readonly transport = 'smcd';
+  // First what every message needs, see RingProducer.
   readonly rx: RingConsumer;
   readonly tx: RingProducer;
-  readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
-  readonly slot: number;
-  readonly own: Element;
   sink: ChannelSink | undefined;
-
-  readonly #owner: ChannelOwner;
   readonly #hub: Hub;
   readonly #doorbell: Doorbell;
   readonly #peerSlot: number;
-  #busyPoll: BusyPoll = 'off';
-  #closed = false;
-  #lost = false;
   #asked = false;
-  /** The memory may be gone. */
-  #retired = false;
+  #closed = false;
   #turn = -1;
   #mark = 0;
+  readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
+  readonly transport = 'smcd';
+  readonly slot: number;
+  readonly own: Element;
+  readonly #owner: ChannelOwner;
+  #busyPoll: BusyPoll = 'off';
+  #lost = false;
+  /** The memory may be gone. */
+  #retired = false;
   readonly #deliverAgain = () => {
     this.#asked = false;
     this.#deliver();

@@ -11,10 +11,10 @@ export interface FrameLink {
   readonly sendable: boolean;
   /** May bytes be read? Not once this side is closed. */
   readonly receivable: boolean;
-  /** Publishes what was written, `bytes`, and tells the peer. */
-  sent(bytes: number): void;
-  /** Gives back what was advanced over, `bytes`. */
-  taken(bytes: number): void;
+  /** Publishes what was written and tells the peer. */
+  sent(): void;
+  /** Gives back what was advanced over. */
+  taken(): void;
   /** The peer wrote what cannot be: the connection ends. */
   violation(what: string): void;
 }

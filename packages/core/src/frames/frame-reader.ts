@@ -79,7 +79,7 @@ export class FrameReader<T extends TypedArray> {
       const rest = rx.capacity - offset;
       if (rest > available || offset === 0) return this.#violation('filler');
       rx.advance(rest);
-      this.link.taken(rest);
+      this.link.taken();
       return this.take();
     }
     if (body < 0 || body > this.#maxBody || framedBytes(body) > available) return this.#violation('frame length');
@@ -110,7 +110,7 @@ export class FrameReader<T extends TypedArray> {
   /** Takes the mark that {@link takeOrMark} has found. The connection may end with it. */
   passMark(): void {
     this.link.rx.advance(FRAME_HEADER_BYTES);
-    this.link.taken(FRAME_HEADER_BYTES);
+    this.link.taken();
   }
 
   /** How many frames have come, behind the one that is held, up to the first mark. For looking only: {@link take} checks them. */
@@ -145,7 +145,7 @@ export class FrameReader<T extends TypedArray> {
       throw new SmcError('ERR_SMC_FRAME_MISUSE', `something else was received between take and release${at(hold.place)}`);
     }
     rx.advance(hold.bytes);
-    this.link.taken(hold.bytes);
+    this.link.taken();
   }
 
   /** Ends the hold of a frame that was lost; false when it had ended. */

@@ -82,7 +82,7 @@ export class FrameWriter<T extends TypedArray> {
     this.words[offset >> 2] = bodyBytes(0);
     this.words[(offset >> 2) + 1] = MARK_TAG;
     this.link.tx.advance(FRAME_HEADER_BYTES);
-    this.link.sent(FRAME_HEADER_BYTES);
+    this.link.sent();
     return true;
   }
 
@@ -177,7 +177,7 @@ class Frame<T extends TypedArray> implements WritableFrame<T> {
     words[(offset >> 2) + 1] = tagOf(kind, payload);
     tx.advance(framedBytes(body));
     this.#end();
-    link.sent(framedBytes(body));
+    link.sent();
   }
 
   abandon(): void {

@@ -58,16 +58,13 @@ export class RingLink implements AsyncFrameLink {
     return hearing(this.#owner);
   }
 
-  sent(bytes: number): void {
-    const { sender, channel } = this.#stream;
+  sent(): void {
     this.tx.publish();
-    sender.bytes += bytes;
-    channel.notify(true);
+    this.#stream.channel.notify(true);
   }
 
-  taken(bytes: number): void {
+  taken(): void {
     const stream = this.#stream;
-    stream.bytesRead += bytes;
     if (this.rx.publish()) stream.channel.notify();
     if (this.rx.known === 0) stream.noteState();
   }

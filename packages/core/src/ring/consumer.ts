@@ -16,27 +16,30 @@ import { load, store } from './words.js';
 export type PeerView = Uint8Array & { readonly __peerView?: true };
 
 export class RingConsumer {
+  // First what every message needs: with many connections its cache lines are what a message costs.
   readonly capacity: number;
-  /** Set when the peer wrote a cursor that cannot be; the ring then reads as empty. */
-  violated = false;
-  /** Set by the owner when nothing is to be handed out any more. */
-  closed = false;
-  /** Bytes released but not yet announced to the producer. */
-  unannounced = 0;
-
+  readonly #mask: number;
+  readonly #mirrored: boolean;
   readonly #words: Int32Array;
-  readonly #data: Uint8Array;
+  readonly #header: number;
   // Asking the view for these is a call each time.
   readonly #buffer: ArrayBufferLike;
   readonly #start: number;
-  readonly #mask: number;
-  readonly #mirrored: boolean;
+  /** Set when the peer wrote a cursor that cannot be; the ring then reads as empty. */
+  violated = false;
+  /** Bytes released but not yet announced to the producer. */
+  unannounced = 0;
   #cursor = 0; // private copy of the consumer cursor
   #producer = 0; // the producer cursor as last read and checked
+  #laps = 0; // how often the cursor has passed 2^32
+  /** Set by the owner when nothing is to be handed out any more. */
+  closed = false;
+  readonly #data: Uint8Array;
 
   constructor(memory: RingMemory) {
     this.capacity = memory.capacity;
-    this.#words = memory.words;
+    this.#words = memory.within?.words ?? memory.words;
+    this.#header = memory.within?.at ?? 0;
     this.#data = memory.data;
     this.#buffer = memory.data.buffer;
     this.#start = memory.data.byteOffset;
@@ -52,9 +55,14 @@ export class RingConsumer {
     return this.#cursor;
   }
 
+  /** Total bytes released since the start. */
+  get total(): number {
+    return this.#laps * 2 ** 32 + (this.#cursor >>> 0);
+  }
+
   /** Bytes that can be read. Pairs with RingProducer.publish: they are visible after this. */
   available(): number {
-    const producer = load(this.#words, WORD.producerCursor);
+    const producer = load(this.#words, this.#header + WORD.producerCursor);
     const bytes = (producer - this.#cursor) >>> 0;
     // A cursor may neither pass the capacity nor go back behind what was already seen.
     if (bytes > this.capacity - this.unannounced || bytes < (this.#producer - this.#cursor) >>> 0) {
@@ -72,7 +80,7 @@ export class RingConsumer {
 
   /** Has the producer published since the last {@link available}? One load. */
   fresh(): boolean {
-    return load(this.#words, WORD.producerCursor) !== this.#producer;
+    return load(this.#words, this.#header + WORD.producerCursor) !== this.#producer;
   }
 
   /** A live view of up to `limit` readable bytes, or undefined when there are none. Valid until they are released. */
@@ -87,7 +95,9 @@ export class RingConsumer {
 
   /** Gives `length` bytes back without announcing it; {@link publish} does. */
   advance(length: number): void {
-    this.#cursor = (this.#cursor + length) | 0;
+    const cursor = (this.#cursor + length) | 0;
+    if (cursor >= 0 && this.#cursor < 0) this.#laps++;
+    this.#cursor = cursor;
     this.unannounced += length;
   }
 
@@ -124,14 +134,14 @@ export class RingConsumer {
   publish(): boolean {
     if (this.unannounced === 0) return false;
     this.unannounced = 0;
-    store(this.#words, WORD.consumerCursor, this.#cursor);
+    store(this.#words, this.#header + WORD.consumerCursor, this.#cursor);
     // pairs with RingProducer.setWriteBlocked: it stores that word, then reads our cursor; we do the reverse
-    return load(this.#words, WORD.writeBlocked) !== 0;
+    return load(this.#words, this.#header + WORD.writeBlocked) !== 0;
   }
 
   /** The peer's connection state bits (CONN_STATE). Read before {@link available}: bits first, then the last bytes. */
   state(): number {
-    return load(this.#words, WORD.connState);
+    return load(this.#words, this.#header + WORD.connState);
   }
 
   /** The data bytes and the offset of the next readable one: the allocation-free way to look at the ring. */

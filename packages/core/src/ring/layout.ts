@@ -51,6 +51,11 @@ export const CONN_STATE = {
 export interface RingMemory {
   /** The 128 words of the header. */
   readonly words: Int32Array;
+  /**
+   * Where the header is, too, when it lies in memory with those of other rings: from word `at` of one view of all of them. Who has many
+   * connections then has that view in its caches, not one for each.
+   */
+  readonly within?: { readonly words: Int32Array; readonly at: number };
   /** `capacity` bytes, or twice that when mirrored. */
   readonly data: Buffer;
   readonly capacity: number;

@@ -24,27 +24,30 @@ function noBytes(source: unknown): SmcError {
 }
 
 export class RingProducer {
+  // First what every message needs: with many connections its cache lines are what a message costs.
   readonly capacity: number;
-  /** Bytes written so far but not yet visible to the consumer. */
-  unpublished = 0;
-  /** Set when the peer wrote a cursor that cannot be; the ring then reads as full. */
-  violated = false;
-
-  readonly #words: Int32Array;
-  readonly #data: Buffer;
-  readonly #buffer: ArrayBufferLike;
-  readonly #start: number;
   readonly #mask: number;
   readonly #mirrored: boolean;
-  readonly #copyIn: RingMemory['copyIn'];
+  readonly #words: Int32Array;
+  readonly #header: number;
+  readonly #data: Buffer;
+  /** Bytes written so far but not yet visible to the consumer. */
+  unpublished = 0;
   #cursor = 0; // private copy of the producer cursor, unpublished bytes included
   #consumer = 0; // the consumer cursor as last read: a lower bound
   #kept: number | undefined; // from this cursor on, what the consumer gave back is not written over either
+  #laps = 0; // how often the cursor has passed 2^32
   #reserved = 0;
+  /** Set when the peer wrote a cursor that cannot be; the ring then reads as full. */
+  violated = false;
+  readonly #buffer: ArrayBufferLike;
+  readonly #start: number;
+  readonly #copyIn: RingMemory['copyIn'];
 
   constructor(memory: RingMemory) {
     this.capacity = memory.capacity;
-    this.#words = memory.words;
+    this.#words = memory.within?.words ?? memory.words;
+    this.#header = memory.within?.at ?? 0;
     this.#data = memory.data;
     this.#buffer = memory.data.buffer;
     this.#start = memory.data.byteOffset;
@@ -66,6 +69,11 @@ export class RingProducer {
     return this.#cursor;
   }
 
+  /** Total bytes written since the start, those not yet visible included. */
+  get total(): number {
+    return this.#laps * 2 ** 32 + (this.#cursor >>> 0);
+  }
+
   /** Free bytes; reads the shared cursor only if fewer than `wanted` are known to be free. */
   space(wanted: number): number {
     const given = this.#given(wanted);
@@ -77,7 +85,7 @@ export class RingProducer {
     let free = this.capacity - ((this.#cursor - this.#consumer) >>> 0);
     if (free >= wanted) return free;
     // pairs with RingConsumer.publish: bytes before this cursor have been read and may be overwritten
-    const consumer = load(this.#words, WORD.consumerCursor);
+    const consumer = load(this.#words, this.#header + WORD.consumerCursor);
     const used = (this.#cursor - consumer) >>> 0;
     if (used > this.capacity || used > (this.#cursor - this.#consumer) >>> 0) {
       this.violated = true;
@@ -184,7 +192,9 @@ export class RingProducer {
 
   /** Counts `length` bytes as written without making them visible. The caller has made sure that they fit. */
   advance(length: number): void {
-    this.#cursor = (this.#cursor + length) | 0;
+    const cursor = (this.#cursor + length) | 0;
+    if (cursor >= 0 && this.#cursor < 0) this.#laps++;
+    this.#cursor = cursor;
     this.unpublished += length;
   }
 
@@ -193,7 +203,7 @@ export class RingProducer {
     if (this.unpublished === 0) return;
     this.unpublished = 0;
     this.flushStage();
-    store(this.#words, WORD.producerCursor, this.#cursor);
+    store(this.#words, this.#header + WORD.producerCursor, this.#cursor);
   }
 
   /**
@@ -201,12 +211,12 @@ export class RingProducer {
    * setting it: pairs with RingConsumer.publish, which stores its cursor first and then reads this word.
    */
   setWriteBlocked(blocked: boolean): void {
-    store(this.#words, WORD.writeBlocked, blocked ? 1 : 0);
+    store(this.#words, this.#header + WORD.writeBlocked, blocked ? 1 : 0);
   }
 
   /** Stores the connection state bits (CONN_STATE). Publish first: the consumer reads the state, then the cursor. */
   setState(bits: number): void {
-    store(this.#words, WORD.connState, bits);
+    store(this.#words, this.#header + WORD.connState, bits);
   }
 
   /** Copies into the data at offset `at`, the quickest way for the length. There is room. */

@@ -36,11 +36,12 @@ const unflushed = new Set<RingSender>();
 let exitHook = false;
 
 export class RingSender {
-  /** See RingStream: no plain field. */
-  readonly #bytes = new Float64Array(1);
+  // First what every message needs, see RingProducer.
   readonly #channel: Channel;
   readonly #owner: SenderOwner;
   #closed = false;
+  #done: Done | undefined;
+  #blocked = false;
   #turn = -1;
   #eager = EAGER_WRITES;
   #scheduled = false;
@@ -48,10 +49,8 @@ export class RingSender {
   #pendingAt = 0;
   #current: Uint8Array | undefined;
   #written = 0;
-  #done: Done | undefined;
   /** Context of the write that waits for room. */
   #scope: AsyncResource | undefined;
-  #blocked = false;
   readonly #flush = () => {
     this.#scheduled = false;
     unflushed.delete(this);
@@ -67,15 +66,6 @@ export class RingSender {
         for (const sender of unflushed) sender.publish();
       });
     }
-  }
-
-  /** Bytes written so far, by the stream and by the ring surface. */
-  get bytes(): number {
-    return this.#bytes[0] as number;
-  }
-
-  set bytes(bytes: number) {
-    this.#bytes[0] = bytes;
   }
 
   /** Writes one chunk; `done` when it is in the ring. */
@@ -95,7 +85,7 @@ export class RingSender {
   #writeAtOnce(chunk: Uint8Array | string, encoding: BufferEncoding, most: number): boolean {
     const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
     if (bytes > most || !this.#put(chunk, encoding, bytes)) return false;
-    this.#wrote(bytes);
+    this.#owner.onWritten();
     this.#publishSoon();
     return true;
   }
@@ -159,11 +149,6 @@ export class RingSender {
     return false;
   }
 
-  #wrote(bytes: number): void {
-    this.bytes += bytes;
-    this.#owner.onWritten();
-  }
-
   /** Puts one chunk into the ring if there is room for all of it. */
   #put(chunk: Uint8Array | string, encoding: BufferEncoding, bytes: number): boolean {
     const { tx } = this.#channel;
@@ -217,7 +202,7 @@ export class RingSender {
       if (chunk === undefined) break;
       const bytes = several && chunk.length < COPY_IN_BYTES ? this.#collect(chunk) : this.#piece(chunk);
       this.#written += bytes;
-      if (bytes > 0) this.#wrote(bytes);
+      if (bytes > 0) this.#owner.onWritten();
       if (tx.unpublished >= PIECE_BYTES) this.publish();
       if (this.#written === chunk.length) this.#current = undefined;
       else if (bytes === 0 && !this.#roomAfterAll()) return;

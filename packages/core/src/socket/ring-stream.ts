@@ -40,36 +40,31 @@ const MAX_CHUNK = 256 * 1024;
 const GUARD_WAIT_MS = 1000;
 
 export class RingStream implements ChannelSink, SenderOwner {
-  /**
-   * Not a plain field: one that grows past 2^31 changes the shape of its object, and code that was compiled for the old shape is
-   * then compiled again and again (seen: 490 times within a million frames on Node 22).
-   */
-  readonly #read = new Float64Array(1);
-  readonly sender: RingSender;
-  /** Told of news while the zero-copy side reads instead of the stream. */
-  reader: (() => void) | undefined;
-  /** Told when room may have come. */
-  writer: (() => void) | undefined;
-
+  // First what every message needs, see RingProducer.
   readonly channel: Channel;
+  readonly sender: RingSender;
   readonly #socket: StreamOwner;
   readonly #onread: OnRead | undefined;
   /** Events happen in the asynchronous context the connection was made in, not in that of whoever polls. */
   readonly #scope: AsyncResource;
+  #closed = false;
+  /** Told of news while the zero-copy side reads instead of the stream. */
+  reader: (() => void) | undefined;
+  /** Told when room may have come. */
+  writer: (() => void) | undefined;
   #wanted = false;
-  /** Who reads by `onread`, or whose server pauses at once, has not come to the end before having asked for it. */
-  #endWaits: boolean;
   /** The stream has had its first chunk from push(), which marks it as read. */
   #pushed = false;
-  #ended = false;
   /** The peer will read nothing more. */
   #peerClosed = false;
   #reset = false;
-  #endsByReset = false;
   /** What is in the ring is all there will be: the TCP connection has ended, or we have given the peer up. */
   #final = false;
+  /** Who reads by `onread`, or whose server pauses at once, has not come to the end before having asked for it. */
+  #endWaits: boolean;
+  #ended = false;
+  #endsByReset = false;
   #verdict: NodeJS.Timeout | undefined;
-  #closed = false;
   readonly #memory = new ReceiveMemory();
 
   /** `paused`: the socket was made by a server with pauseOnConnect, and nothing is read until the program says so. */
@@ -85,12 +80,14 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   // ---- receiving
 
+  /** By whatever read them: the stream, the zero-copy side, frames. */
   get bytesRead(): number {
-    return this.#read[0] as number;
+    return this.channel.rx.total;
   }
 
-  set bytesRead(bytes: number) {
-    this.#read[0] = bytes;
+  /** What is in the peer's ring by now, or was. */
+  get bytesWritten(): number {
+    return this.channel.tx.total;
   }
 
   /** The stream wants bytes. They are delivered from the loop, never within this call, as a native handle would. */
@@ -107,10 +104,10 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   onNews(): void {
     // 10 ns when nobody uses hooks
-    this.#scope.runInAsyncScope(this.#onNews);
+    this.#scope.runInAsyncScope(this.#onNews, this);
   }
 
-  readonly #onNews = (): void => {
+  #onNews(): void {
     if (this.#closed) return;
     this.sender.onNews();
     if (this.sender.idle) this.writer?.();
@@ -118,7 +115,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (this.reader !== undefined) this.reader();
     else if (this.#wanted) this.#deliverSome();
     else this.noteState();
-  };
+  }
 
   onPeerLost(broken: boolean): void {
     if (broken) this.#reset = this.#final = true;
@@ -239,9 +236,8 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (onread.callback.call(socket, bytes, buffer) === false) this.#wanted = false;
   }
 
-  /** Counts bytes as read and gives their room back before anybody is told, so that the peer can go on meanwhile. */
+  /** Gives the room of bytes that were read back before anybody is told, so that the peer can go on meanwhile. */
   #release(bytes: number): void {
-    this.bytesRead += bytes;
     const { rx } = this.channel;
     rx.advance(bytes);
     if (rx.publish()) this.channel.notify();

@@ -87,7 +87,6 @@ export class RingSurface {
     const { channel, closed } = this.#stream;
     if (closed) return;
     channel.tx.commit(length);
-    this.#stream.sender.bytes += length;
     channel.notify(true);
   }
 
@@ -104,7 +103,6 @@ export class RingSurface {
     while (at < source.length) {
       const bytes = tx.write(source, at, Math.min(at + PIECE_BYTES, source.length));
       at += bytes;
-      this.#stream.sender.bytes += bytes;
       this.#stream.sender.publish();
       if (bytes === 0 && !this.#block(1)) break;
     }
@@ -152,12 +150,9 @@ export class RingSurface {
   }
 
   #send(records: readonly Uint8Array[], start: number): number {
-    const { channel } = this.#stream;
-    const before = channel.tx.cursor;
     try {
       return this.#records().send(records, start);
     } finally {
-      this.#stream.sender.bytes += (channel.tx.cursor - before) >>> 0;
       this.#stream.sender.publish();
     }
   }
@@ -180,7 +175,6 @@ export class RingSurface {
     if (closed) return;
     channel.rx.checkRelease(length);
     channel.rx.advance(length);
-    this.#stream.bytesRead += length;
     if (channel.rx.publish()) channel.notify();
     if (channel.rx.known === 0) this.#stream.noteState();
   }
@@ -195,13 +189,11 @@ export class RingSurface {
     this.#takeOver();
     if (this.#stream.closed) return 0;
     const { channel } = this.#stream;
-    const before = channel.rx.cursor;
     this.#reader ??= new RecordReader(channel.rx);
     try {
       return this.#reader.receive(handler, limit);
     } finally {
       if (!this.#stream.closed) {
-        this.#stream.bytesRead += (channel.rx.cursor - before) >>> 0;
         if (channel.rx.publish()) channel.notify();
         if (channel.rx.violated) this.#stream.violation('record length');
         else if (channel.rx.known === 0) this.#stream.noteState();

@@ -364,12 +364,12 @@ function overrideGetter(name: string, get: (state: State, socket: Socket, base: 
 overrideGetter('bytesRead', ({ stream, clc }, _socket, inherited) => stream?.bytesRead ?? Math.max(0, (inherited() as number) - clc.read));
 overrideGetter(
   '_bytesDispatched',
-  ({ stream, clc }, _socket, inherited) => stream?.sender.bytes ?? Math.max(0, (inherited() as number) - clc.written),
+  ({ stream, clc }, _socket, inherited) => stream?.bytesWritten ?? Math.max(0, (inherited() as number) - clc.written),
 );
 overrideGetter('bytesWritten', ({ stream, clc }, socket, inherited) => {
   if (stream !== undefined)
     return (
-      stream.sender.bytes +
+      stream.bytesWritten +
       (socket.destroyed ? 0 : stream.sender.pendingBytes((socket as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? []))
     );
   const bytes = inherited() as number | undefined;

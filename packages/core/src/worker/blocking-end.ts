@@ -95,7 +95,7 @@ export class BlockingEnd {
   commit(length: number): void {
     if (!this.link.sendable) return;
     this.link.tx.commit(length);
-    this.link.sent(length);
+    if (length > 0) this.link.sent();
   }
 
   /** Copies as many bytes from `start` on as there is room for and sends them; returns how many. */
@@ -104,7 +104,7 @@ export class BlockingEnd {
     if (!this.link.sendable) return 0;
     const bytes = this.link.tx.write(source, start);
     this.link.checkWords();
-    this.link.sent(bytes);
+    if (bytes > 0) this.link.sent();
     return bytes;
   }
 
@@ -124,7 +124,7 @@ export class BlockingEnd {
     try {
       return this.#writer.send(records, start);
     } finally {
-      this.link.sent((tx.cursor - before) >>> 0);
+      if (tx.cursor !== before) this.link.sent();
       this.link.checkWords();
     }
   }
@@ -143,7 +143,7 @@ export class BlockingEnd {
     const { rx } = this.link;
     rx.checkRelease(length);
     rx.advance(length);
-    this.link.taken(length);
+    this.link.taken();
   }
 
   /**
@@ -154,12 +154,11 @@ export class BlockingEnd {
   receive(handler: (bytes: Uint8Array, offset: number, length: number) => void, limit?: number): number {
     if (!this.link.open) return 0;
     const { rx } = this.link;
-    const before = rx.cursor;
     let count = 0;
     try {
       count = this.#reader.receive(handler, limit);
     } finally {
-      this.link.taken((rx.cursor - before) >>> 0);
+      this.link.taken();
     }
     if (rx.violated && this.link.open) this.link.violation('record length');
     if (count === 0) this.link.checkEnd();
@@ -187,8 +186,14 @@ export class BlockingEnd {
 
   /** Counters, as those of a socket. */
   stats(): SocketStats {
-    const { rx, tx, bytesRead, bytesWritten, counters } = this.link;
-    return { transport: 'memory', bytesRead, bytesWritten, ringSize: { local: rx.capacity, peer: tx.capacity }, ...counters };
+    const { rx, tx, counters } = this.link;
+    return {
+      transport: 'memory',
+      bytesRead: rx.total,
+      bytesWritten: tx.total,
+      ringSize: { local: rx.capacity, peer: tx.capacity },
+      ...counters,
+    };
   }
 }
 

@@ -25,8 +25,6 @@ export class BlockingLink {
   readonly rx: RingConsumer;
   readonly tx: RingProducer;
   readonly counters: ChannelCounters = { doorbells: 0, notifications: 0 };
-  /** Read and written; see RingStream: no plain fields. */
-  readonly #bytes = new Float64Array(2);
   readonly #bell: Bell;
   readonly #port: MessagePort;
   readonly #window: PollWindow;
@@ -56,14 +54,6 @@ export class BlockingLink {
     return this.#open;
   }
 
-  get bytesRead(): number {
-    return this.#bytes[0] as number;
-  }
-
-  get bytesWritten(): number {
-    return this.#bytes[1] as number;
-  }
-
   /** Can bytes be sent? */
   get sendable(): boolean {
     return this.#open && !this.#finished && (this.#peerState() & CONN_STATE.closed) === 0;
@@ -79,16 +69,14 @@ export class BlockingLink {
     return !this.#open || ((this.#peerState() & (CONN_STATE.sendingDone | CONN_STATE.closed)) !== 0 && this.rx.available() === 0);
   }
 
-  /** Publishes what was written, `bytes`. */
-  sent(bytes: number): void {
+  /** Publishes what was written, and tells the peer. */
+  sent(): void {
     this.tx.publish();
-    this.#bytes[1] = this.bytesWritten + bytes;
-    if (bytes > 0) this.#tell(true);
+    this.#tell(true);
   }
 
-  /** Gives back what was advanced over, `bytes`. */
-  taken(bytes: number): void {
-    this.#bytes[0] = this.bytesRead + bytes;
+  /** Gives back what was advanced over. */
+  taken(): void {
     if (this.rx.publish()) this.#tell();
   }
 

@@ -86,9 +86,9 @@ export abstract class RingEnd<C extends EndChannel> extends Duplex {
 
   /** As in node:net, bytes included that still wait for room. */
   get bytesWritten(): number {
-    const { sender } = this.stream;
+    const { sender, bytesWritten } = this.stream;
     const buffered = (this as unknown as { writableBuffer?: WriteRequest[] }).writableBuffer ?? [];
-    return sender.bytes + (this.destroyed ? 0 : sender.pendingBytes(buffered));
+    return bytesWritten + (this.destroyed ? 0 : sender.pendingBytes(buffered));
   }
 
   /** Counters, as those of a socket. */
