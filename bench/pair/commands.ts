@@ -6,10 +6,10 @@ import type { Opening } from '../lanes.js';
 import type { Address } from '../transports/port.js';
 
 /**
- * What a listening process does with a connection: answer every message with one of its size; check everything and
- * acknowledge the end; send one byte at once; nothing.
+ * What a listening process does with a connection: answer every message with one of its size; send back what comes; check
+ * everything and acknowledge the end; send one byte at once; nothing.
  */
-export type Role = 'echo' | 'sink' | 'greet' | 'hold';
+export type Role = 'echo' | 'reflect' | 'sink' | 'greet' | 'hold';
 
 export interface Sent {
   seconds: number;
@@ -36,8 +36,8 @@ export interface Politeness {
 
 export interface Commands {
   listen: [{ opening: Opening; role: Role }, Address];
-  /** Opens connections and keeps them. */
-  connect: [{ opening: Opening; address: Address; count: number }, null];
+  /** Opens connections and keeps them, for messages unless it is to `hold` them only. */
+  connect: [{ opening: Opening; address: Address; count: number; role?: 'hold' }, null];
   /** Waits until that many connections have been accepted: a client sees its connection before the server does. */
   accepted: [{ count: number }, null];
   /** Closes listener and connections. */
@@ -52,8 +52,8 @@ export interface Commands {
   connects: [{ opening: Opening; address: Address; ms: number; max: number }, Percentiles & { count: number; per_s: number }];
   httpListen: [{ opening: Opening }, Address];
   httpLoad: [{ opening: Opening; address: Address; connections: number; client: HttpClient; ms: number }, HttpLoad];
-  /** Round trips over all open connections in turn. */
-  spread: [{ ms: number; window: number }, { messages: number; cpu_us: number; seconds: number }];
+  /** Round trips over all open connections in turn, for that long and until there were as many as that. */
+  spread: [{ ms: number; window: number; least: number }, { messages: number; cpu_us: number; seconds: number }];
   footprint: [null, Footprint];
   /** Collects garbage, so that nothing is left to do. */
   settle: [null, null];

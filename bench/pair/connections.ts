@@ -40,8 +40,9 @@ export function theTalker(): Talker {
   return first;
 }
 
-/** All connections, when they are used as streams. */
-export const streamTalkers = (): StreamTalker[] => talkers.filter((talker) => talker instanceof StreamTalker);
+function reflect(this: Port, bytes: Uint8Array): void {
+  this.write(bytes);
+}
 
 /** Watches a port: an error that is not just the other side's close is thrown, for the agent to report. */
 export function keep(port: Port): void {
@@ -61,11 +62,12 @@ export const connectionCommands = {
         port.once('close', () => ports.splice(ports.indexOf(port), 1));
         port.write(Buffer.alloc(1));
       } else if (role === 'hold') port.on('data', () => undefined);
+      else if (role === 'reflect') port.on('data', reflect);
       else talk(port, opening)[role]();
     });
     return listener.address;
   },
-  async connect({ opening, address, count }) {
+  async connect({ opening, address, count, role }) {
     for (let i = 0; i < count; i++) {
       const port = await transportOf(opening.lane).connect(opening, address);
       keep(port);
@@ -73,7 +75,7 @@ export const connectionCommands = {
       port.once('close', () => {
         if (ports.includes(port)) throw new MeasureError('failed', 'the peer closed the connection');
       });
-      talkers.push(talk(port, opening));
+      if (role !== 'hold') talkers.push(talk(port, opening));
     }
     return null;
   },
