@@ -24,6 +24,8 @@ export interface Plan {
   /** Milliseconds of traffic per lane and number of connections. */
   manyMs: number;
   manyRounds: number;
+  /** Before that, at most so many until every ring has been written once; 0 where there is no time for it. */
+  manyLapMs: number;
   onecoreMs: number;
   onecoreRounds: number;
   /** Milliseconds per lane and direction; per lane and way to touch; per lane. */
@@ -54,6 +56,7 @@ export const FULL: Plan = {
   idleMs: 10_000,
   manyMs: 700,
   manyRounds: 5,
+  manyLapMs: 20_000,
   onecoreMs: 400,
   onecoreRounds: 5,
   threadsMs: 250,
@@ -87,6 +90,7 @@ export const QUICK: Plan = {
   idleMs: 5000,
   manyMs: 250,
   manyRounds: 2,
+  manyLapMs: 0,
   onecoreMs: 120,
   onecoreRounds: 2,
   threadsMs: 40,

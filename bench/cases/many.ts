@@ -2,6 +2,7 @@
 // descriptors, and memory while they are idle.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from '@smcjs/core';
 import { cpuTime, median, now } from '../clock.js';
 import { MeasureError } from '../errors.js';
 import type { Lane, Opening } from '../lanes.js';
@@ -16,52 +17,58 @@ import { attempt, chosen, type Context, inRounds } from './context.js';
 
 /** Requests under way at once, whatever the number of connections. */
 const WINDOW = 10;
+/** After a larger one stamps begin again: they fit 31 bits. */
+const LAST_STAMP = 2 ** 31 - 1 - WINDOW;
 
-/**
- * Messages that go once round a ring of the default size. A page of it costs a page fault on both sides when it is first written,
- * which is over at once where ten connections carry all messages, and would take most of the measurement where a thousand do.
- */
-const LAP = (256 * 1024) / LINE;
+/** Offsets in a request, which comes back as it is and says what it is the answer to. */
+const AT = { stamp: 0, connection: 4 } as const;
 
-/**
- * Offsets in a request, which comes back as it is: its number, the connection, the buffer it was written from. So a connection has
- * nothing of the benchmark's own but one word: what is measured is what it takes itself.
- */
-const AT = { stamp: 0, connection: 4, buffer: 8 } as const;
+/** Messages that go once round a ring of this connection; none over TCP. */
+function lap(port: Port | undefined): number {
+  const { local = 0, peer = 0 } = (port as Partial<Socket> | undefined)?.stats?.().ringSize ?? {};
+  return Math.max(local, peer) / LINE;
+}
 
 export const manyCommands = {
-  spread({ ms, window, least }) {
+  /** A connection has nothing of the benchmark's own but one word: what is measured is what it takes itself. */
+  spread({ ms, window, lapMs }) {
     if (ports.length < window) throw new MeasureError('failed', `${ports.length} connections for ${window} requests at once`);
     return new Promise<{ messages: number; cpu_us: number; seconds: number }>((resolve) => {
-      const buffers = Array.from({ length: window }, () => Buffer.alloc(LINE));
-      /** The number of the request under way on each connection; 0: none. */
+      /** Stamp modulo window is the buffer a request was written from; the next one from it is stamped with `window` more. */
+      const requests = Array.from({ length: window }, (_, buffer) => {
+        const bytes = Buffer.alloc(LINE);
+        bytes.writeInt32LE(buffer, AT.stamp);
+        return bytes;
+      });
+      /** The stamp of the request under way on each connection; 0: none. */
       const asked = new Int32Array(ports.length);
       let next = 0;
       let open = 0;
-      let stamp = 0;
       let messages = 0;
       const following = (index: number) => (index + 1 === ports.length ? 0 : index + 1);
       const ask = (buffer: number) => {
         while (asked[next] !== 0) next = following(next);
-        stamp = stamp === 0x7fff_ffff ? 1 : stamp + 1;
-        asked[next] = stamp;
-        open++;
-        const request = buffers[buffer] as Buffer;
+        const request = requests[buffer] as Buffer;
+        const before = request.readInt32LE(AT.stamp);
+        const stamp = before > LAST_STAMP ? window + buffer : before + window;
         request.writeInt32LE(stamp, AT.stamp);
         request.writeInt32LE(next, AT.connection);
-        request.writeInt32LE(buffer, AT.buffer);
+        asked[next] = stamp;
+        open++;
         (ports[next] as Port).write(request);
         next = following(next);
       };
       function onReply(this: Port, reply: Buffer): void {
-        const connection = reply.length === LINE ? reply.readInt32LE(AT.connection) : -1;
-        if (ports[connection] !== this || asked[connection] !== reply.readInt32LE(AT.stamp))
+        const whole = reply.length === LINE;
+        const connection = whole ? reply.readInt32LE(AT.connection) : -1;
+        const stamp = whole ? reply.readInt32LE(AT.stamp) : 0;
+        if (stamp === 0 || ports[connection] !== this || asked[connection] !== stamp)
           throw new MeasureError('mismatch', `a reply of ${reply.length} bytes is not to what was asked on its connection`);
         asked[connection] = 0;
         open--;
         messages++;
         const end = now();
-        if (end < deadline || messages + open < least) ask(reply.readInt32LE(AT.buffer));
+        if (end < deadline || (messages + open < laps && end < lapDeadline)) ask(stamp % window);
         else if (open === 0) {
           const cpu_us = cpuTime() - cpu;
           for (const port of ports) port.off('data', onReply);
@@ -69,9 +76,11 @@ export const manyCommands = {
         }
       }
       for (const port of ports) port.on('data', onReply);
+      const laps = lapMs > 0 ? lap(ports[0]) * ports.length : 0;
       const cpu = cpuTime();
       const begin = now();
       const deadline = begin + ms * 1000;
+      const lapDeadline = begin + lapMs * 1000;
       for (let buffer = 0; buffer < window; buffer++) ask(buffer);
     });
   },
@@ -132,20 +141,21 @@ export async function manyCase(context: Context): Promise<void> {
         });
       }
     }
-    // Round 0 warms up, until every ring has been written once.
-    await inRounds(context, 'many', plan.manyRounds + 1, async (round) => {
-      for (const { pair, lane, cpu, rate, figures } of all) {
+    // Round 0 warms up, so there are two at least.
+    const once = async (round: number) => {
+      for (const { pair, lane, cpu, rate } of all) {
         await attempt(context, 'many', lane, async () => {
           const before = await pair.server.call('cpu', null);
-          const least = round === 0 && lane.transport === 'smcd' ? LAP * figures.connections : 0;
-          const spread = await pair.client.call('spread', { ms: plan.manyMs, window: WINDOW, least }, plan.manyMs + least / 20);
+          const [ms, lapMs] = [plan.manyMs, round === 0 ? plan.manyLapMs : 0];
+          const spread = await pair.client.call('spread', { ms, window: WINDOW, lapMs }, Math.max(ms, lapMs));
           const server = (await pair.server.call('cpu', null)) - before;
           if (round === 0) return;
           cpu.push((spread.cpu_us + server) / spread.messages);
           rate.push(spread.messages / spread.seconds);
         });
       }
-    });
+    };
+    await inRounds(context, 'many', plan.manyRounds + 1, once, 2);
   } finally {
     await Promise.all(pairs.map((pair) => pair.stop()));
   }

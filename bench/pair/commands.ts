@@ -52,8 +52,11 @@ export interface Commands {
   connects: [{ opening: Opening; address: Address; ms: number; max: number }, Percentiles & { count: number; per_s: number }];
   httpListen: [{ opening: Opening }, Address];
   httpLoad: [{ opening: Opening; address: Address; connections: number; client: HttpClient; ms: number }, HttpLoad];
-  /** Round trips over all open connections in turn, for that long and until there were as many as that. */
-  spread: [{ ms: number; window: number; least: number }, { messages: number; cpu_us: number; seconds: number }];
+  /**
+   * Round trips over all open connections in turn, for that long; and, for `lapMs` at most, until every ring has been written once: a
+   * page of a ring costs a page fault on both sides when it is first written.
+   */
+  spread: [{ ms: number; window: number; lapMs: number }, { messages: number; cpu_us: number; seconds: number }];
   footprint: [null, Footprint];
   /** Collects garbage, so that nothing is left to do. */
   settle: [null, null];

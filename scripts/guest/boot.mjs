@@ -17,6 +17,7 @@ export const GUEST_PACKAGES = {
   modprobe: 'kmod',
   xz: 'xz-utils',
   rdma: 'iproute2',
+  python3: 'python3',
   'apt-get': 'apt',
 };
 
@@ -24,11 +25,11 @@ export const GUEST_PACKAGES = {
  * A running kernel rewrites branches of its own code ("static keys"), with a breakpoint in place for the time between. Emulated
  * processors that run at the same time may come to a breakpoint that has been taken back already, and the kernel panics ("Oops: int3"):
  * with QEMU 7.2 within a second when a key is switched again and again, with 10.0 within 30. So the guest boots with one processor
- * (`maxcpus`), what is known to switch keys is done (settle.py), then the other one comes. It has the number of loops in a jiffy told
- * (`lpj`), which takes 2 s to find out; without the last two nothing is rewritten when it comes.
+ * (`maxcpus`), what is known to switch keys is done (settle.py), then the other one comes. With the last two options nothing is
+ * rewritten when it does. The loops in a jiffy (`lpj`), which it would take 2 s to count, are those of 2.5 GHz.
  */
 const PROCESSORS = 2;
-const KERNEL_OPTIONS = 'console=ttyS0 quiet panic=1 tsc=reliable maxcpus=1 lpj=4000000 noreplace-smp no_ipi_broadcast=1';
+const KERNEL_OPTIONS = 'console=ttyS0 quiet panic=1 tsc=reliable maxcpus=1 lpj=10000000 noreplace-smp no_ipi_broadcast=1';
 
 /** The system's own, where there is one: others are found by a shell script that takes seconds here. */
 export const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
@@ -97,16 +98,16 @@ function job(command, { env = {}, cwd = ROOT, rxe = true, prepare = [] }) {
   const all = { PATH: `${process.env.PATH}:/usr/sbin:/usr/bin:/sbin:/bin`, HOME: '/root', LANG: 'C.UTF-8', TERM: 'dumb', ...env };
   return [
     "# written by boot.mjs; runs as the guest's process 1",
+    'fail() { echo "guest: $1"; busybox poweroff -f; }',
     ...Object.entries(all).map(([name, value]) => `export ${name}=${quote(value)}`),
     // The console is a serial line: no carriage returns, no echo.
     'exec </dev/null >/dev/ttyS0 2>&1',
     'busybox stty -F /dev/ttyS0 raw -echo',
     'ip link set lo up',
     ...(rxe ? ['rdma link add rxe0 type rxe netdev lo'] : []),
-    line([PYTHON, '-I', '-S', join(ROOT, 'scripts/guest/settle.py')]),
     `cd ${quote(cwd)}`,
-    ...prepare.map(line),
-    'for processor in /sys/devices/system/cpu/cpu*/online; do echo 1 >$processor; done',
+    ...[[PYTHON, '-I', '-S', join(ROOT, 'scripts/guest/settle.py')], ...prepare].map((words) => `${line(words)} || fail 'not prepared'`),
+    'for processor in /sys/devices/system/cpu/cpu[1-9]*; do echo 1 >$processor/online || fail "no $processor"; done',
     // Process 1 has to take in what others leave behind: the command is its child, and setsid gives it a session.
     `setsid ${line(command)} &`,
     'wait $!',

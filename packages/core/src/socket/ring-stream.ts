@@ -85,7 +85,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     return this.channel.rx.total;
   }
 
-  /** What is in the peer's ring by now, or was. */
+  /** Bytes that found room, by whatever wrote them. */
   get bytesWritten(): number {
     return this.channel.tx.total;
   }
