@@ -7,7 +7,7 @@ import { mapFrames, mapFramesSettled } from '@smcjs/core/worker';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/events.js';
-import { all, doubles, filename, messageOf, numbered, poolOf } from './pool.js';
+import { all, doubles, execArgv, filename, messageOf, numbered, poolOf } from './pool.js';
 import { computed } from './pool-worker.js';
 
 describe('an answer in the place of its frame', () => {
@@ -121,7 +121,7 @@ describe('an answer in the place of its frame', () => {
       import { Piscina } from 'piscina';
       const workers = ${JSON.stringify(workers)};
       const env = workers === undefined ? process.env : { ...process.env, NODE_ENV: workers };
-      const pool = new Piscina({ filename: ${JSON.stringify(filename)}, maxThreads: 2, env });
+      const pool = new Piscina({ filename: ${JSON.stringify(filename)}, maxThreads: 2, env, execArgv: ${JSON.stringify(execArgv)} });
       const source = Array.from({ length: 20 }, (_, index) => new Float64Array(3).fill(index));
       const options = { input: Float64Array, output: Float64Array, name: 'inPlace', ahead: 3 };
       const views = [];

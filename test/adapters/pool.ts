@@ -7,8 +7,16 @@ import { expect, onTestFinished } from 'vitest';
 export const filename = new URL('../dist/adapters/pool-worker.js', import.meta.url).href;
 export const doubles = { input: Float64Array, output: Float64Array };
 
+/**
+ * Node 20.19 to 22 abort the process when a worker is terminated while its require() of an ES module is under way (see docs/piscina.md).
+ * Piscina requires its worker file first, and imports it where that is not possible.
+ */
+export const execArgv = process.allowedNodeEnvironmentFlags.has('--experimental-require-module')
+  ? ['--no-experimental-require-module']
+  : [];
+
 export function poolOf(options: ConstructorParameters<typeof Piscina>[0] = {}): Piscina {
-  const pool = new Piscina({ filename, minThreads: 1, maxThreads: 2, ...options });
+  const pool = new Piscina({ filename, minThreads: 1, maxThreads: 2, execArgv, ...options });
   onTestFinished(() => pool.destroy());
   return pool;
 }
