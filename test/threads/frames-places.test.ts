@@ -170,6 +170,21 @@ describe('typed frames', () => {
     }
   });
 
+  it('that would go over the end of the ring end it, too: a writer puts a filler there', async () => {
+    const { port1, port2 } = createChannel({ ringSize: 16_384 });
+    const [writing, reading] = [openBlocking(port1), openBlocking(port2)];
+    const [out, into] = [frames(writing, Float32Array), frames(reading, Float32Array)];
+    for (const bytes of [8192, 8128]) {
+      out.reserve((bytes - 8) / 4)?.commit();
+      into.take()?.release();
+    }
+    // 64 bytes before the end, and behind the end once more.
+    for (const length of [4, 100]) out.reserve(length)?.commit();
+    new Int32Array(port2.rx)[128 + (16_384 - 64) / 4] = 4 + 200;
+    expect(await codeOf(() => into.take())).toBe('ERR_SMC_PEER_VIOLATION');
+    expect(reading.closed).toBe(true);
+  });
+
   it('that are cut off by the end of a TCP connection are an error, not a short frame', async () => {
     const [here, there] = await sockets('tcp');
     const whole = Buffer.alloc(8 + 16);

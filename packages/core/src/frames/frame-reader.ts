@@ -82,7 +82,9 @@ export class FrameReader<T extends TypedArray> {
       this.link.taken();
       return this.take();
     }
-    if (body < 0 || body > this.#maxBody || framedBytes(body) > available) return this.#violation('frame length');
+    // What does not fit before the end of the ring has a filler there and begins at its start, mirrored or not.
+    const most = Math.min(available, rx.capacity - offset);
+    if (body < 0 || body > this.#maxBody || framedBytes(body) > most) return this.#violation('frame length');
     const tag = load(this.#words, (offset >> 2) + 1);
     if (body < 4 || !isTag(tag) || (tag & 0xff) !== this.#kind) {
       this.#atMark = body === bodyBytes(0) && tag === MARK_TAG;
