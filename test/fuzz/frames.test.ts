@@ -68,6 +68,7 @@ describe('fuzzing', () => {
       const cursors = [rx.cursor + random.integer(0, 1024), rx.cursor + 8 * random.integer(0, 128), random.integer(0, 2 ** 32 - 1)];
       memory.words[WORD.producerCursor] = cursors[random.integer(0, 9)] ?? (cursors[1] as number);
       const before = rx.cursor;
+      if ((rx.offset & 7) === 0 && reader.framesAhead() > 1024 / 8) throw new Error('more frames than fit');
       const seen = outcome(() => {
         const frame = reader.take();
         if (frame === undefined) return `none ${link.violated}`;

@@ -125,7 +125,7 @@ export class FrameReader<T extends TypedArray> {
       const offset = (rx.cursor + at) & (rx.capacity - 1);
       const body = load(this.#words, offset >> 2);
       if (body === FILLER) at += rx.capacity - offset;
-      else if (body < 4 || load(this.#words, (offset >> 2) + 1) === MARK_TAG) break;
+      else if (body < 4 || (body & 7) !== 4 || load(this.#words, (offset >> 2) + 1) === MARK_TAG) break;
       else {
         at += framedBytes(body);
         count++;
