@@ -10,9 +10,9 @@ import type { SmcStream } from './smc-stream.js';
 import { FAILURES, KERNELS, makeNetworks, OURS, removeNetworks } from './two-networks.js';
 
 const MiB = 1 << 20;
-const way: Way = { ours: OURS.address, kernel: KERNELS.address, options: { rdmaDevices: OURS.devices } };
+export const way: Way = { ours: OURS.address, kernel: KERNELS.address, options: { rdmaDevices: OURS.devices } };
 /** TEST LINK and all retries, on emulated processors; without a limit nothing is proven. */
-const BOUNDED = { timeout: 60_000, interval: 200 };
+export const BOUNDED = { timeout: 60_000, interval: 200 };
 
 /** Devices of the links that the kernel says are there, of its group with a connection. One may be twice, while a link is being added. */
 async function kernelLinks(agent: KernelAgent): Promise<string[]> {
@@ -23,14 +23,14 @@ async function kernelLinks(agent: KernelAgent): Promise<string[]> {
     .sort();
 }
 
-const same = (line: object): void => expect(line).toMatchObject({ same: true });
+export const same = (line: object): void => expect(line).toMatchObject({ same: true });
 
-async function twoLinks({ agent, stream }: Pair): Promise<void> {
+export async function twoLinks({ agent, stream }: Pair): Promise<void> {
   await expect.poll(() => kernelLinks(agent), BOUNDED).toEqual([...KERNELS.devices]);
   await ourLinks(stream, 2);
 }
 
-const ourLinks = ({ socket }: SmcStream, count: number) => expect.poll(() => socket.stats().links, BOUNDED).toBe(count);
+export const ourLinks = ({ socket }: SmcStream, count: number) => expect.poll(() => socket.stats().links, BOUNDED).toBe(count);
 
 /** 8 MiB each way, while `fail` happens; returns when all bytes have come. */
 async function transfer({ stream, agent, name }: Pair, fail: () => unknown): Promise<void> {
@@ -55,7 +55,7 @@ async function upload({ stream, agent, name }: Pair, fail: () => unknown): Promi
   await received;
 }
 
-function inNetworks(): void {
+export function inNetworks(): void {
   beforeAll(() => {
     prepare();
     makeNetworks();

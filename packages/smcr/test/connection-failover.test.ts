@@ -172,6 +172,6 @@ describe('a connection whose links fail', () => {
       writes: writes.map(({ to, bytes }) => [to, bytes.length]),
     })) as [unknown, unknown];
     expect(validation).toEqual({ sequence: 1, flags: 0x08, writes: [] });
-    expect(repeated).toEqual({ sequence: 4, flags: 0, writes: [[10, 50]] });
+    expect(repeated).toEqual({ sequence: 4, flags: 0x10, writes: [[10, 50]] });
   });
 });

@@ -2,7 +2,7 @@
 // what is acknowledged and when the link fails.
 
 import { CONN_STATE, HEADER_BYTES, initialise, type RingMemory, RingConsumer, RingProducer } from '@smcjs/core/backend';
-import { CDC_LENGTH, emptyCdc, readCdc, writeCdc } from '../src/cdc/index.js';
+import { CDC_FLAG, CDC_LENGTH, emptyCdc, readCdc, writeCdc } from '../src/cdc/index.js';
 import { NEWS, SmcrConnection, Transmission } from '../src/connection/index.js';
 
 function memory(capacity: number): RingMemory {
@@ -84,6 +84,8 @@ export class End {
     if (cdc === undefined) return;
     const message = emptyCdc();
     if (!readCdc(cdc, 0, cdc.length, message) || message.token !== this.connection.token) throw new Error('not for this end');
+    // As the link group does: nothing of a link that failed is left to look at, see failover().
+    if ((message.flags & CDC_FLAG.failoverValidation) === 0) this.connection.send.heard();
     this.news |= this.connection.receive(message);
     if ((this.news & (NEWS.violation | NEWS.gap)) !== 0) throw new Error(`news ${this.news}`);
   }

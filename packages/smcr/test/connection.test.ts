@@ -215,7 +215,7 @@ describe('urgent bytes', () => {
     a.transmit();
     a.failover();
     a.transmit();
-    expect(flags(a)).toEqual([CDC_FLAG.failoverValidation, CDC_FLAG.urgentPresent]);
+    expect(flags(a)).toEqual([CDC_FLAG.failoverValidation, CDC_FLAG.urgentPresent | CDC_FLAG.cursorUpdateRequested]);
     settle(a, b);
     expect(b.connection.urgentAt).toBe(10);
   });

@@ -252,7 +252,7 @@ describe('a connection whose TCP connection ended without a close', () => {
   it('goes on if the peer has it', async () => {
     const world = new World({ seed: 1 });
     const [first, other] = (await world.firstContact()) as Ends;
-    for (const { peer, member } of [first, other]) peer.driver.suspect(member);
+    for (const { peer, member } of [first, other]) peer.driver.suspect(member, true);
     await world.time.pass(1000);
     expect(world.peers.map(({ group }) => group.doubts.deadline)).toEqual([Infinity, Infinity]);
     expect([first.reset, other.reset]).toEqual([false, false]);
@@ -265,7 +265,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     const world = new World({ seed: 1 });
     const [first] = (await world.firstContact()) as Ends;
     await world.connect(16384, async (second) => {
-      for (const { member } of [first, second]) world.client.driver.suspect(member);
+      for (const { member } of [first, second]) world.client.driver.suspect(member, true);
       // Its Confirm may still come: for so long nothing is said.
       await world.time.pass(2 * ASK_AGAIN);
       expect([first.reset, second.reset]).toEqual([false, false]);
@@ -291,7 +291,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     };
     await world.connect(16384, async (second) => {
       server.group.forget(second.member.connection.peerToken);
-      for (const { member } of [first, second]) world.client.driver.suspect(member);
+      for (const { member } of [first, second]) world.client.driver.suspect(member, true);
       await world.time.pass(1000);
       expect([first.reset, second.reset]).toEqual([false, true]);
       expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
@@ -302,7 +302,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     const world = new World({ seed: 1 });
     const ends = [(await world.firstContact()) as Ends];
     for (let i = 0; i < 99; i++) ends.push(await world.connect());
-    for (const [{ member }] of ends) world.client.driver.suspect(member);
+    for (const [{ member }] of ends) world.client.driver.suspect(member, true);
     await world.time.pass(1000);
     expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);
     expect(ends.filter(([end]) => end.reset)).toEqual([]);
@@ -321,7 +321,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     for (let i = 0; i < 100; i++) tell(false, KNOWN.question, i);
     await world.time.pass(1000);
     // About another one than was asked for.
-    world.client.driver.suspect(end.member);
+    world.client.driver.suspect(end.member, true);
     tell(true, KNOWN.gone, token + 1);
     await world.time.pass(1000);
     expect([end.reset, other.reset, world.client.group.state]).toEqual([false, false, 'active']);
@@ -336,13 +336,50 @@ describe('a connection whose TCP connection ended without a close', () => {
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
     const made = world.connect(16384, async (end) => {
       world.server.group.forget(end.member.connection.peerToken);
-      world.client.driver.suspect(end.member);
+      world.client.driver.suspect(end.member, true);
       world.client.group.linkFailed(end.member.link, world.time.now());
       await world.time.pass(ASK_AGAIN + 1000);
       expect(end.reset).toBe(true);
       expect(world.client.group.state).toBe('active');
     });
     await expect(made).rejects.toThrow('the link of the server is down');
+  });
+
+  interface Case {
+    readonly fin?: boolean;
+    readonly fails?: boolean;
+    readonly silent?: boolean;
+    readonly full?: boolean;
+  }
+
+  it.each<[string, Case, boolean]>([
+    ['is reset when its close was lost with a link, by a peer that does not repeat it', {}, true],
+    ['goes on when TCP ended by RST: that may be somebody on the way', { fin: false }, false],
+    ['goes on when no link has failed', { fails: false }, false],
+    ['goes on when the peer has been heard over the other link', { silent: false }, false],
+    ['goes on when the peer may wait for room', { full: true }, false],
+  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false }, reset) => {
+    const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
+    const [end, other] = (await world.firstContact()) as Ends;
+    await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
+    const { client, server } = world;
+    if (full) {
+      // All of the RMBE, as the kernel takes it.
+      other.member.connection.send.protect(false);
+      while (other.write(new Uint8Array(1024)) > 0) await world.time.pass(10);
+    }
+    // As the kernel does.
+    server.group.send = (link, message) => {
+      server.driver.send(link, encodeLlc(message.type === 'test-link' ? { ...message, userData: message.userData.with(8, 0) } : message));
+    };
+    if (silent) server.driver.transmit = () => {};
+    client.driver.suspect(end.member, fin);
+    if (fails) client.group.linkFailed(end.member.link, world.time.now());
+    await world.time.pass(ASK_AGAIN / 2);
+    expect(end.reset).toBe(false);
+    await world.time.pass(MOST_QUESTIONS * ASK_AGAIN);
+    expect(end.reset).toBe(reset);
+    expect(client.group.state).toBe('active');
   });
 
   it('goes on with a peer that cannot say, and is asked for some times only', async () => {
@@ -356,7 +393,7 @@ describe('a connection whose TCP connection ended without a close', () => {
       const asked = message.type === 'test-link' ? { ...message, userData: message.userData.with(8, 0) } : message;
       server.driver.send(link, encodeLlc(asked));
     };
-    world.client.driver.suspect(end.member);
+    world.client.driver.suspect(end.member, true);
     await world.time.pass((MOST_QUESTIONS + 3) * ASK_AGAIN);
     expect(questions).toBe(MOST_QUESTIONS);
     expect(world.client.group.doubts.deadline).toBe(Number.POSITIVE_INFINITY);

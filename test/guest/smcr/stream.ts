@@ -23,7 +23,8 @@ export class Stream {
   establish(): void {
     this.#established = true;
     const ended = (): void => {
-      if (this.#driver.group.members.get(this.#member.connection.token) === this.#member) this.#driver.suspect(this.#member);
+      const there = this.#driver.group.members.get(this.#member.connection.token) === this.#member;
+      if (there) this.#driver.suspect(this.#member, this.#tcp.readableEnded);
     };
     this.#tcp.once('end', ended).once('close', ended).resume();
   }

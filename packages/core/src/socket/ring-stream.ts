@@ -126,13 +126,13 @@ export class RingStream implements ChannelSink, SenderOwner {
   }
 
   /**
-   * The TCP connection ended (`reset`: by RST). Final inside a host: what is in the ring is all there will be. Between hosts the
+   * The TCP connection ended, by RST (`reset`), by FIN (`ended`) or otherwise. Final inside a host: what is in the ring is all there will be. Between hosts the
    * transport finds out whether the peer is still there, and says so by {@link onPeerLost}.
    */
-  onGuardClosed(reset: boolean): void {
+  onGuardClosed(reset: boolean, ended: boolean): void {
     if (this.#closed) return;
     const { suspect } = this.channel;
-    if (suspect !== undefined && !this.#final) return suspect();
+    if (suspect !== undefined && !this.#final) return suspect(ended);
     // Who has closed in order resets the TCP connection when nothing of it is needed any more: see endsByReset.
     if (reset && (this.channel.rx.state() & (CONN_STATE.closed | CONN_STATE.abnormal)) !== CONN_STATE.closed) this.#reset = true;
     this.#final = true;

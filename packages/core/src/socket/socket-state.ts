@@ -129,7 +129,7 @@ export const control = {
     state.stream = stream;
     channel.setBusyPoll(control.options(socket).busyPoll);
     const closed = (reset: boolean) => {
-      stream.onGuardClosed(reset);
+      stream.onGuardClosed(reset, inner.readableEnded);
       if (stream.closed || channel.suspect === undefined || state.hold !== undefined) return;
       state.hold = setInterval(() => {}, 2 ** 30);
       if (state.unref) state.hold.unref();

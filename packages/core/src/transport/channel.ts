@@ -48,9 +48,10 @@ export interface Channel {
   setBusyPoll(mode: BusyPoll): void;
   /**
    * The TCP connection has ended before the peer has. Absent: that is final, who closes it is gone. Where the two ends may be on
-   * different hosts it is a suspicion: this call has it looked into, and the connection goes on until `sink.onPeerLost`.
+   * different hosts it is a suspicion: this call has it looked into, and the connection goes on until `sink.onPeerLost`. `ended`: by
+   * FIN, so that the peer's end of it was closed, or shut down. Whoever forgets connections on the way sends RST, or nothing.
    */
-  readonly suspect?: () => void;
+  readonly suspect?: (ended: boolean) => void;
   /** Why the connection was lost, where that was not the peer's doing: the cause of the error that the program gets. */
   readonly lost?: Error | undefined;
   /** What the peer wrote that cannot be, where the transport knows better than a look at the ring tells. */

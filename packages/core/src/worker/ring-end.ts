@@ -61,7 +61,7 @@ export abstract class RingEnd<C extends EndChannel> extends Duplex {
     this.channel = channel;
     this.stream = stream;
     // Without a word of the peer that it has finished, its end was sudden. Pairs with RingStream.close.
-    channel.onLost = () => stream.onGuardClosed((channel.rx.state() & (CONN_STATE.closed | CONN_STATE.sendingDone)) === 0);
+    channel.onLost = () => stream.onGuardClosed((channel.rx.state() & (CONN_STATE.closed | CONN_STATE.sendingDone)) === 0, false);
     this.#forget = atExit(() => this.leave());
   }
 

@@ -76,8 +76,8 @@ export class SmcrChannel implements Channel {
     return this.member.connection.violation;
   }
 
-  readonly suspect = (): void => {
-    if (!this.#removed) this.#driver.suspect(this.member);
+  readonly suspect = (ended: boolean): void => {
+    if (!this.#removed) this.#driver.suspect(this.member, ended);
   };
 
   /** From the link group, see NEWS. Room is news to who waits for it. */

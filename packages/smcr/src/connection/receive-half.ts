@@ -64,6 +64,11 @@ export class ReceiveHalf {
     return blocked && consumed === this.produced;
   }
 
+  /** Does the peer know of room, so that nothing it has to send waits? */
+  get roomTold(): boolean {
+    return (this.produced - this.reported) >>> 0 < this.#size;
+  }
+
   /** A CDC message goes out: moves {@link cursor} to what was read. */
   report(consumed: number): void {
     this.cursor.advance((consumed - this.reported) >>> 0);

@@ -9,9 +9,17 @@
 //
 // acknowledged and consumed come on different ways and either may be ahead; both lie behind sent. Allocates nothing after
 // construction.
+//
+// When a link fails, the peer's last word of what it has read may be lost with it. RFC 7609 section 4.6.1 has it repeated; Linux since 5.18
+// repeats nothing when it has no bytes of its own to send, and what it told once it tells again only when something more is read. So
+// until the peer is heard over another link every message asks for its cursor, and where a link may fail, some bytes of its RMBE are not
+// used before: a writer that waits for room sends one of them, as TCP probes a zero window (RFC 9293 section 3.8.6.1).
 
 import { CDC_FLAG, CURSOR_IMPOSSIBLE, Cursor } from '../cdc/index.js';
 import { MAX_WRITES, type Transmission } from './transmission.js';
+
+/** Bytes of the peer's RMBE that are kept for probes: one for each failure in a row. A cache line, so that writes stay aligned. */
+export const HELD_BACK = 64;
 
 /** CDC messages of one connection underway; a link has fewer send slots than that. */
 export const MAX_UNDERWAY = 64;
@@ -26,6 +34,10 @@ export class SendHalf {
   readonly #bufferMask: number;
   readonly #bufferSize: number;
   readonly #rmbeSize: number;
+  /** Bytes of the peer's RMBE that may be in use. */
+  #usable: number;
+  #protected = false;
+  #unsure = false;
   /** Where `sent` was before a link failed: the peer may have read up to there. Not behind `sent`. */
   #highest = 0;
   /** Producer cursor, at `sent`. */
@@ -49,13 +61,31 @@ export class SendHalf {
     this.#bufferSize = bufferSize;
     this.#bufferMask = bufferSize - 1;
     this.#rmbeSize = rmbeSize;
+    this.#usable = rmbeSize;
     this.cursor = new Cursor(rmbeSize);
     this.#consumedCursor = new Cursor(rmbeSize);
   }
 
-  /** Free bytes in the peer's RMBE (cf. the usable window of TCP). */
+  /** Bytes that may be written into the peer's RMBE (cf. the usable window of TCP). */
   get window(): number {
-    return this.#rmbeSize - ((this.sent - this.consumed) >>> 0);
+    return Math.max(0, this.#usable - ((this.sent - this.consumed) >>> 0));
+  }
+
+  /** A link has failed and nothing has come from the peer since: it may have read more than it could tell. */
+  get unsure(): boolean {
+    return this.#unsure;
+  }
+
+  /** Would another link take over if this one failed? */
+  protect(spare: boolean): void {
+    this.#protected = spare;
+    if (!this.#unsure) this.#usable = this.#rmbeSize - (spare ? HELD_BACK : 0);
+  }
+
+  /** The peer has sent its cursors after the failure. */
+  heard(): void {
+    this.#unsure = false;
+    this.protect(this.#protected);
   }
 
   get underway(): number {
@@ -104,7 +134,7 @@ export class SendHalf {
   /** Adds the writes for what fits and moves `sent`. Returns the producer flags of the CDC message that follows. */
   transmit(prepared: number, out: Transmission): number {
     let waiting = (prepared - this.sent) >>> 0;
-    let flags = 0;
+    let flags = this.#unsure ? CDC_FLAG.cursorUpdateRequested : 0;
     if (this.#urgentAt !== undefined) {
       // The message that says "present" ends with the urgent byte.
       const toUrgent = (this.#urgentAt - this.sent) | 0;
@@ -178,5 +208,9 @@ export class SendHalf {
     this.sent = this.acknowledged;
     this.cursor.retreat(again);
     this.writeBlocked = false;
+    // What was sent before may be again, and one byte more.
+    const used = (this.#highest - this.consumed) >>> 0;
+    this.#usable = Math.min(this.#rmbeSize, Math.max(this.#rmbeSize - HELD_BACK, used + 1));
+    this.#unsure = true;
   }
 }

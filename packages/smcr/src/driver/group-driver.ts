@@ -145,9 +145,9 @@ export class GroupDriver implements LinkGroupPort {
     }
   }
 
-  /** The TCP connection beside it ended without a close: is the peer still there, and has it the connection? */
-  suspect(member: Member): void {
-    suspect(this.group, member, this.now);
+  /** The TCP connection beside it ended without a close, `ended`: by FIN. Is the peer still there, and has it the connection? */
+  suspect(member: Member, ended: boolean): void {
+    suspect(this.group, member, this.now, ended);
   }
 
   /** Resolved when every link is down and everything is released. The group has ended. However often it is called. */

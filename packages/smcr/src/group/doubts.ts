@@ -2,7 +2,10 @@
 // that it still has the connection: its server may have failed behind its Accept, or never have got the Confirm. So the TEST LINK
 // that settles the one also asks for the other, see llc/peer-question.ts.
 //
-// A peer that cannot say, as Linux, is asked again, some times. Nothing here gives a connection up but the peer's word that it has none.
+// A peer that cannot say, as Linux, is asked again, some times. A connection is given up upon the peer's word that it has none, and
+// where its close got lost with a link: Linux since 5.18 does not repeat it over another one, as RFC 7609 section 4.6.1 has it, when it has
+// nothing else to send. That is so when TCP ended in order and, half a minute after the failure, the peer has answered on another link
+// and said nothing of the connection there, with room for anything that it may still have to send.
 
 import { encodePeerQuestion, KNOWN, type PeerQuestion } from '../llc/index.js';
 import type { Link } from './link.js';
@@ -16,7 +19,10 @@ export const MOST_QUESTIONS = 10;
 interface Doubt {
   /** When to ask. */
   readonly at: number;
+  /** Over the link that the connection has. */
   readonly questions: number;
+  /** TCP ended by FIN: whoever has the connection has closed it, or shut it down. */
+  readonly ended: boolean;
 }
 
 export class Doubts {
@@ -29,8 +35,14 @@ export class Doubts {
     return least;
   }
 
-  raise(member: Member, now: number): void {
-    this.#doubts.set(member, { at: now, questions: 0 });
+  /** `ended`: by FIN. */
+  raise(member: Member, now: number, ended: boolean): void {
+    this.#doubts.set(member, { at: now, questions: 0, ended: ended || this.#doubts.get(member)?.ended === true });
+  }
+
+  /** The connection has another link, over which it has not been asked for. */
+  moved(member: Member, now: number): void {
+    if (this.#doubts.has(member)) this.raise(member, now, false);
   }
 
   /** The connection is over, or the peer has it. */
@@ -53,20 +65,24 @@ export class Doubts {
       if (member.link !== link || now < doubt.at) continue;
       // Behind those that have not been asked for yet.
       this.#doubts.delete(member);
-      this.#doubts.set(member, { at: now + ASK_AGAIN, questions: doubt.questions + 1 });
+      this.#doubts.set(member, { ...doubt, at: now + ASK_AGAIN, questions: doubt.questions + 1 });
       return encodePeerQuestion({ known: KNOWN.question, token: member.connection.peerToken });
     }
     return new Uint8Array(16);
   }
 
-  /** What the peer says. Returns a connection that it does not have. */
+  /** What the peer says. Returns a connection that it does not have, or has done with. */
   answered({ known, token }: PeerQuestion): Member | undefined {
-    if (known !== KNOWN.there && known !== KNOWN.gone) return undefined;
-    for (const member of this.#doubts.keys()) {
+    for (const [member, doubt] of this.#doubts) {
       if (member.connection.peerToken !== token) continue;
-      this.settle(member);
-      return known === KNOWN.gone ? member : undefined;
+      const over = known === KNOWN.gone || (known === KNOWN.question && closeIsLost(member, doubt));
+      if (over || known === KNOWN.there) this.settle(member);
+      return over ? member : undefined;
     }
     return undefined;
   }
+}
+
+function closeIsLost({ connection: { send, receiving } }: Member, { ended, questions }: Doubt): boolean {
+  return ended && send.unsure && questions > 1 && receiving.roomTold;
 }

@@ -4,8 +4,10 @@
 // the peer's adapter is known to have. A receiver that has not seen that message resets the connection, since bytes are missing.
 // Otherwise the sender repeats everything behind it, to the same places.
 
+import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
+import type { Member } from './port.js';
 
 /** Moves the connections of a link that was dropped to the best other one, which is returned; undefined when there is none. */
 export function moveConnections(group: LinkGroup, from: Link): Link | undefined {
@@ -16,6 +18,7 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
     from.connections--;
     to.connections++;
     member.link = to;
+    group.doubts.moved(member, group.now);
     if (member.peer.rtoken.has(to)) {
       group.tell(member, member.connection.failover());
     } else {
@@ -24,4 +27,20 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
     }
   }
   return to;
+}
+
+/** Another link would take over the connections of one that fails. */
+export function hasSpareLink(group: LinkGroup): boolean {
+  return group.links.filter(({ state }) => state === 'active').length > 1;
+}
+
+/** There is a link more or less: connections keep something for after a failure, or need not. */
+export function protect(group: LinkGroup): void {
+  const spare = hasSpareLink(group);
+  for (const { connection } of group.members.values()) connection.send.protect(spare);
+}
+
+/** A message over a link that lives, and not the validation, which has no cursors: the peer has sent it after the failure, or lost nothing. */
+export function heardAgain(member: Member, link: Link, message: CdcMessage): void {
+  if (link.state !== 'down' && (message.flags & CDC_FLAG.failoverValidation) === 0) member.connection.send.heard();
 }

@@ -12,6 +12,7 @@ import { Doubts } from './doubts.js';
 import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
+import { hasSpareLink, heardAgain, protect } from './failover.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
 import { abandoned, linkDown } from './link-down.js';
@@ -169,6 +170,7 @@ export class LinkGroup {
     this.members.set(options.token, member);
     link.connections++;
     this.#idleSince = undefined;
+    member.connection.send.protect(hasSpareLink(this));
     return member;
   }
 
@@ -211,6 +213,7 @@ export class LinkGroup {
     link.touch();
     const member = this.members.get(message.token);
     if (member === undefined) return this.#early.keep(message);
+    if (member.connection.send.unsure) heardAgain(member, link, message);
     if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any) this.#receivedInFailover(member, link, message, now());
     else {
       // Of an end something may follow that has its time.
@@ -358,6 +361,7 @@ export class LinkGroup {
     this.port.destroyLink(link, false);
     this.#advance(link, 'down', false);
     if (this.#expectation?.link === link) this.resume(undefined);
+    protect(this);
   }
 
   /** A connection has changed: its owner hears of it, what is pending goes out, and what is finished goes away. */

@@ -7,11 +7,11 @@ import type { LinkGroup } from './link-group.js';
 import type { Member } from './port.js';
 
 /**
- * The TCP connection beside this one ended without a close. Is the peer still there, and has it the connection? The link is tested at the
- * next tick.
+ * The TCP connection beside this one ended without a close, `ended`: by FIN. Is the peer still there, and has it the connection? The link
+ * is tested at the next tick.
  */
-export function suspect(group: LinkGroup, member: Member, now: number): void {
-  group.doubts.raise(member, now);
+export function suspect(group: LinkGroup, member: Member, now: number, ended: boolean): void {
+  group.doubts.raise(member, now, ended);
   member.link.suspect();
 }
 
