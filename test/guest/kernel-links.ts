@@ -12,7 +12,7 @@ import { FAILURES, KERNELS, makeNetworks, OURS, removeNetworks } from './two-net
 const MiB = 1 << 20;
 export const way: Way = { ours: OURS.address, kernel: KERNELS.address, options: { rdmaDevices: OURS.devices } };
 /** TEST LINK and all retries, on emulated processors; without a limit nothing is proven. */
-export const BOUNDED = { timeout: 60_000, interval: 200 };
+const BOUNDED = { timeout: 60_000, interval: 200 };
 
 /** Devices of the links that the kernel says are there, of its group with a connection. One may be twice, while a link is being added. */
 async function kernelLinks(agent: KernelAgent): Promise<string[]> {

@@ -63,15 +63,17 @@ class Tester {
     }
   }
 
-  /** TEST LINK and its answer, which must be its echo. */
-  async testLink(mark: number): Promise<void> {
+  /** TEST LINK and its answer, which must be its echo; to a question the guard says that nothing is said yet (llc/peer-question.ts). */
+  async testLink(mark: number, asks = false): Promise<void> {
     const { pair, memory } = this.#end;
     const request = Buffer.alloc(LLC, mark);
     request.set([TEST_LINK, LLC, 0, 0]);
+    if (asks) request.write('smcjs?\0\0\0', 4, 'latin1');
     pair.postReceive(receives(memory, 4096, 64, 1), 1);
     await this.#send(request);
     expect(await this.#completion(0)).toMatchObject({ status: 0, length: LLC });
     request[3] = 0x80;
+    if (asks) request[12] = 4;
     expect(memory.bytes.subarray(4096, 4096 + LLC).equals(request)).toBe(true);
   }
 
@@ -130,7 +132,7 @@ async function standsStill([where, how]: readonly [Stall['where'], Stall['how']]
   await tester.testLink(1);
   // More than four times as many as there are receives.
   await tester.numbered(200);
-  await tester.testLink(2);
+  await tester.testLink(2, true);
   await proceed();
   await tester.numbered(10);
   // Before the third, which the guard answers, too, when the loop is late because the other process is busy.

@@ -34,13 +34,14 @@ export class End {
   readonly #out = new Transmission();
   #count = 0;
 
-  constructor(tokens: readonly [own: number, peer: number], sizes: { rmbe: number; peerRmbe: number; buffer?: number }) {
+  constructor(tokens: readonly [own: number, peer: number], sizes: { rmbe: number; peerRmbe: number; buffer?: number; mayMove?: boolean }) {
     this.txMemory = memory(sizes.buffer ?? sizes.peerRmbe);
     this.rxMemory = memory(sizes.rmbe);
     this.tx = new RingProducer(this.txMemory);
     this.rx = new RingConsumer(this.rxMemory);
     const [token, peerToken] = tokens;
-    this.connection = new SmcrConnection({ token, peerToken, tx: this.txMemory, rx: this.rxMemory, peerRmbeSize: sizes.peerRmbe });
+    const { peerRmbe: peerRmbeSize, mayMove = false } = sizes;
+    this.connection = new SmcrConnection({ token, peerToken, tx: this.txMemory, rx: this.rxMemory, peerRmbeSize, mayMove });
   }
 
   /** Posts what is pending, at most `limit` messages. */

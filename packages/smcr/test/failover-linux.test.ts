@@ -11,9 +11,11 @@ import { LinuxReceiver } from './linux-receiver.js';
 
 const SIZE = 16384;
 
-function ends(buffer = SIZE): { a: End; linux: LinuxReceiver; verifier: Verifier; write(length: number): number; fail(): void } {
-  const a = new End([1, 2], { rmbe: SIZE, peerRmbe: SIZE, buffer });
-  a.connection.send.protect(true);
+function ends(
+  buffer = SIZE,
+  mayMove = true,
+): { a: End; linux: LinuxReceiver; verifier: Verifier; write(length: number): number; fail(): void } {
+  const a = new End([1, 2], { rmbe: SIZE, peerRmbe: SIZE, buffer, mayMove });
   const linux = new LinuxReceiver(a, SIZE);
   let written = 0;
   return {
@@ -81,9 +83,8 @@ describe('a connection to Linux whose links fail', () => {
     expect(verifier.received).toBe(written);
   });
 
-  it('keeps nothing when there is no other link', () => {
-    const { a, linux, write } = ends();
-    a.connection.send.protect(false);
+  it('keeps nothing where there can be no other link', () => {
+    const { a, linux, write } = ends(SIZE, false);
     write(SIZE);
     a.transmit();
     linux.receive();

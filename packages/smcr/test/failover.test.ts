@@ -2,6 +2,8 @@
 // and a link is had again. Queue pairs, adapters and time are simulated. Every step: failover-steps.test.ts, link-group-steps.test.ts.
 
 import { describe, expect, it } from 'vitest';
+import { emptyCdc } from '../src/cdc/index.js';
+import type { Link } from '../src/group/index.js';
 import { STATUS } from '../src/verbs-provider.js';
 import { Transfer, World } from './simulated/peers.js';
 import { atEveryStep, type Break, breaksOf, failPairs, nothingIsLeft, transfersOf, twoLinks } from './simulated/steps.js';
@@ -107,6 +109,28 @@ describe('when a link breaks', () => {
     driver.deviceEvent(context, { type: 'port-active', port: 1 });
     await world.time.until(() => new Set(ends()).size === 2, 1000, 'two links with two ends');
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 1000, 'them at both sides');
+  });
+
+  it.each([
+    [1, 'goes on: the old link is dead to it, and nothing is missing', false],
+    [2, 'is reset when one is missing: what that told of has been lost with the old link, and is not written again', true],
+    [5, 'is reset when several are missing', true],
+  ])('a connection whose peer goes on over another link %i messages later, without a validation, %s', async (later, _what, reset) => {
+    // As Linux does with what is shut down or closed at either end.
+    const [world, [end, other]] = await twoLinks(2, 11);
+    const transfer = new Transfer(other, end, 1, 10 * K);
+    transfer.pump();
+    await world.time.until(() => transfer.done, 10_000, 'the transfer');
+    const { connection, peerLink } = end.member;
+    const { group } = world.client;
+    const link = group.links.find((one) => one !== peerLink) as Link;
+    const sequence = connection.receiving.sequence + later;
+    const message = { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K };
+    group.receivedCdc(link, message, () => world.time.now());
+    expect(connection.receiving.sequence === sequence).toBe(!reset);
+    expect([end.member.peerLink, group.links.includes(peerLink)]).toEqual([link, false]);
+    await world.time.pass(1000);
+    expect(end.reset).toBe(reset);
   });
 
   it('again and again, under loss, many connections keep their bytes', { timeout: 120_000 }, async () => {

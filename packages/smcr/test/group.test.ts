@@ -350,6 +350,7 @@ describe('a connection whose TCP connection ended without a close', () => {
     readonly fails?: boolean;
     readonly silent?: boolean;
     readonly full?: boolean;
+    readonly told?: boolean;
   }
 
   it.each<[string, Case, boolean]>([
@@ -358,15 +359,24 @@ describe('a connection whose TCP connection ended without a close', () => {
     ['goes on when no link has failed', { fails: false }, false],
     ['goes on when the peer has been heard over the other link', { silent: false }, false],
     ['goes on when the peer may wait for room', { full: true }, false],
-  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false }, reset) => {
+    ['goes on when the peer has told its end: that explains the FIN', { told: true }, false],
+  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false, told = false }, reset) => {
     const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
     const [end, other] = (await world.firstContact()) as Ends;
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
     const { client, server } = world;
     if (full) {
-      // All of the RMBE, as the kernel takes it.
-      other.member.connection.send.protect(false);
+      // All of the RMBE, as the kernel takes it: also what is kept for probes.
       while (other.write(new Uint8Array(1024)) > 0) await world.time.pass(10);
+      while (end.member.connection.receiving.roomTold) {
+        other.member.connection.unheard();
+        server.driver.transmit(other.member);
+        await world.time.pass(10);
+      }
+    }
+    if (told) {
+      other.setState(CONN_STATE.sendingDone);
+      await world.time.pass(1000);
     }
     // As the kernel does.
     server.group.send = (link, message) => {

@@ -20,6 +20,9 @@ constexpr uint64_t kAnswerId = UINT64_MAX;
 /// LLC: every message has 44 bytes at least; byte 3 has the flags, of which this says that it is an answer.
 constexpr uint32_t kLlcBytes = 44;
 constexpr uint8_t kResponse = 0x80;
+/// How the data of a TEST LINK begins that asks the loop for something, see llc/peer-question.ts, and what is said for it meanwhile.
+constexpr uint8_t kQuestion[] = {'s', 'm', 'c', 'j', 's', '?', 0, 0, 0};
+constexpr uint8_t kNotYet = 4;
 /// Completions of one stall, and bytes of their messages. Then receives stay as they are, and the peer's adapter waits (RNR): a
 /// peer cannot have memory without end.
 constexpr size_t kMostKept = 65536;
@@ -203,6 +206,7 @@ bool Completions::Answer(GuardedPair& pair, const ibv_wc& completion) {
   if (pair.answering) return false;
   memcpy(pair.answer, message, length);
   pair.answer[3] |= kResponse;
+  if (memcmp(pair.answer + 4, kQuestion, sizeof kQuestion) == 0) pair.answer[4 + sizeof kQuestion - 1] = kNotYet;
   ibv_sge part = {reinterpret_cast<uintptr_t>(pair.answer), length, pair.answer_lkey};
   ibv_send_wr request = {};
   request.wr_id = kAnswerId;

@@ -22,7 +22,7 @@ import { CONN_STATE, type RingMemory, WORD } from '@smcjs/core/backend';
 import { CDC_FLAG, CDC_STATE, type CdcMessage, isBefore } from '../cdc/index.js';
 import { CloseStates } from './close-state.js';
 import { ReceiveHalf } from './receive-half.js';
-import { MAX_UNDERWAY, SendHalf } from './send-half.js';
+import { HELD_BACK, MAX_UNDERWAY, SendHalf } from './send-half.js';
 import type { Transmission } from './transmission.js';
 
 /** What a message or completion has changed, for whoever owns the connection. Bits. */
@@ -57,6 +57,8 @@ export interface ConnectionOptions {
   readonly rx: Pick<RingMemory, 'words' | 'capacity'>;
   /** Bytes, a power of two. */
   readonly peerRmbeSize: number;
+  /** Another link may take over when one fails: see {@link HELD_BACK}. */
+  readonly mayMove: boolean;
 }
 
 export class SmcrConnection {
@@ -82,7 +84,7 @@ export class SmcrConnection {
   constructor(options: ConnectionOptions) {
     this.token = options.token;
     this.peerToken = options.peerToken;
-    this.send = new SendHalf(options.tx.capacity, options.peerRmbeSize);
+    this.send = new SendHalf(options.tx.capacity, options.peerRmbeSize, options.mayMove ? HELD_BACK : 0);
     this.receiving = new ReceiveHalf(options.rx.capacity);
     this.#tx = options.tx.words;
     this.#rx = options.rx.words;
@@ -221,6 +223,13 @@ export class SmcrConnection {
     this.send.rewind();
     if (this.closing.state !== 'closed' || this.closing.sent !== 0) this.#validate = this.#due = true;
     return this.#acknowledgedSince(before);
+  }
+
+  /** The link is lost over which the peer sends, which is not ours: its last words may be lost, too. Returns {@link NEWS} bits. */
+  unheard(): number {
+    this.send.unheard();
+    if (this.closing.state !== 'closed') this.#due = true;
+    return 0;
   }
 
   /** No link is left. Returns {@link NEWS} bits. */

@@ -12,8 +12,8 @@
 //
 // When a link fails, the peer's last word of what it has read may be lost with it. RFC 7609 section 4.6.1 has it repeated; Linux since 5.18
 // repeats nothing when it has no bytes of its own to send, and what it told once it tells again only when something more is read. So
-// until the peer is heard over another link every message asks for its cursor, and where a link may fail, some bytes of its RMBE are not
-// used before: a writer that waits for room sends one of them, as TCP probes a zero window (RFC 9293 section 3.8.6.1).
+// until the peer is heard over another link every message asks for its cursor, and where there may be another, some bytes of its RMBE are
+// not used before: a writer that waits for room sends one of them, as TCP probes a zero window (RFC 9293 section 3.8.6.1).
 
 import { CDC_FLAG, CURSOR_IMPOSSIBLE, Cursor } from '../cdc/index.js';
 import { MAX_WRITES, type Transmission } from './transmission.js';
@@ -36,7 +36,8 @@ export class SendHalf {
   readonly #rmbeSize: number;
   /** Bytes of the peer's RMBE that may be in use. */
   #usable: number;
-  #protected = false;
+  /** {@link #usable} as long as no link has failed. */
+  readonly #mostUsable: number;
   #unsure = false;
   /** Where `sent` was before a link failed: the peer may have read up to there. Not behind `sent`. */
   #highest = 0;
@@ -56,12 +57,12 @@ export class SendHalf {
   #oldest = 0;
   #underway = 0;
 
-  /** Sizes are powers of two: of our send buffer and of the peer's RMBE. */
-  constructor(bufferSize: number, rmbeSize: number) {
+  /** Sizes are powers of two: of our send buffer and of the peer's RMBE. `heldBack`: bytes of that kept for probes. */
+  constructor(bufferSize: number, rmbeSize: number, heldBack: number) {
     this.#bufferSize = bufferSize;
     this.#bufferMask = bufferSize - 1;
     this.#rmbeSize = rmbeSize;
-    this.#usable = rmbeSize;
+    this.#usable = this.#mostUsable = rmbeSize - heldBack;
     this.cursor = new Cursor(rmbeSize);
     this.#consumedCursor = new Cursor(rmbeSize);
   }
@@ -76,16 +77,17 @@ export class SendHalf {
     return this.#unsure;
   }
 
-  /** Would another link take over if this one failed? */
-  protect(spare: boolean): void {
-    this.#protected = spare;
-    if (!this.#unsure) this.#usable = this.#rmbeSize - (spare ? HELD_BACK : 0);
-  }
-
   /** The peer has sent its cursors after the failure. */
   heard(): void {
     this.#unsure = false;
-    this.protect(this.#protected);
+    this.#usable = this.#mostUsable;
+  }
+
+  /** The link over which the peer sends is lost. What was sent before may be again, and one byte more. */
+  unheard(): void {
+    const used = (this.#highest - this.consumed) >>> 0;
+    this.#usable = Math.min(this.#rmbeSize, Math.max(this.#mostUsable, used + 1));
+    this.#unsure = true;
   }
 
   get underway(): number {
@@ -208,9 +210,6 @@ export class SendHalf {
     this.sent = this.acknowledged;
     this.cursor.retreat(again);
     this.writeBlocked = false;
-    // What was sent before may be again, and one byte more.
-    const used = (this.#highest - this.consumed) >>> 0;
-    this.#usable = Math.min(this.#rmbeSize, Math.max(this.#rmbeSize - HELD_BACK, used + 1));
-    this.#unsure = true;
+    this.unheard();
   }
 }

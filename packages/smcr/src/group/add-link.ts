@@ -13,7 +13,6 @@
 import { type AddLink, DELETE_REASON, type LlcMessage, RKEYS_PER_CONTINUE, type RkeyOnNewLink } from '../llc/index.js';
 import type { MtuCode } from '../verbs-provider.js';
 import { confirmLink } from './confirm-link.js';
-import { protect } from './failover.js';
 import type { Link, LinkEnd } from './link.js';
 import type { LinkGroup } from './link-group.js';
 import { LLC_WAIT } from './llc-flows.js';
@@ -103,7 +102,6 @@ function confirm(group: LinkGroup, link: Link, fail: (how: 'told') => void): voi
 function finish(group: LinkGroup, link: Link): void {
   link.state = 'active';
   link.answered(group.now);
-  protect(group);
   group.flows.stop();
 }
 

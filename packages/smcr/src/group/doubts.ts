@@ -83,6 +83,7 @@ export class Doubts {
   }
 }
 
-function closeIsLost({ connection: { send, receiving } }: Member, { ended, questions }: Doubt): boolean {
-  return ended && send.unsure && questions > 1 && receiving.roomTold;
+/** An end that was told explains the FIN. */
+function closeIsLost({ connection: { closing, receiving, send } }: Member, { ended, questions }: Doubt): boolean {
+  return ended && closing.received === 0 && send.unsure && questions > 1 && receiving.roomTold;
 }

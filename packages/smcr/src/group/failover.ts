@@ -4,7 +4,7 @@
 // the peer's adapter is known to have. A receiver that has not seen that message resets the connection, since bytes are missing.
 // Otherwise the sender repeats everything behind it, to the same places.
 
-import { CDC_FLAG, type CdcMessage } from '../cdc/index.js';
+import { CDC_FLAG, type CdcMessage, emptyCdc } from '../cdc/index.js';
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
 import type { Member } from './port.js';
@@ -14,7 +14,10 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
   const to = group.bestLink;
   if (to === undefined) return undefined;
   for (const member of [...group.members.values()]) {
-    if (member.link !== from) continue;
+    if (member.link !== from) {
+      if (member.peerLink === from) group.tell(member, member.connection.unheard());
+      continue;
+    }
     from.connections--;
     to.connections++;
     member.link = to;
@@ -29,18 +32,15 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
   return to;
 }
 
-/** Another link would take over the connections of one that fails. */
-export function hasSpareLink(group: LinkGroup): boolean {
-  return group.links.filter(({ state }) => state === 'active').length > 1;
-}
-
-/** There is a link more or less: connections keep something for after a failure, or need not. */
-export function protect(group: LinkGroup): void {
-  const spare = hasSpareLink(group);
-  for (const { connection } of group.members.values()) connection.send.protect(spare);
-}
-
 /** A message over a link that lives, and not the validation, which has no cursors: the peer has sent it after the failure, or lost nothing. */
 export function heardAgain(member: Member, link: Link, message: CdcMessage): void {
   if (link.state !== 'down' && (message.flags & CDC_FLAG.failoverValidation) === 0) member.connection.send.heard();
+}
+
+/**
+ * What the first message over another link stands for when it is no validation: Linux sends none for a connection that is shut down or
+ * closed at either end, and repeats nothing of it. Whatever it sent before must have arrived.
+ */
+export function impliedValidation(message: CdcMessage): CdcMessage {
+  return { ...emptyCdc(), token: message.token, sequence: (message.sequence - 1) & 0xffff, flags: CDC_FLAG.failoverValidation };
 }

@@ -12,7 +12,7 @@ import { Doubts } from './doubts.js';
 import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
-import { hasSpareLink, heardAgain, protect } from './failover.js';
+import { heardAgain, impliedValidation } from './failover.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
 import { abandoned, linkDown } from './link-down.js';
@@ -164,13 +164,18 @@ export class LinkGroup {
   }
 
   /** A connection with its element and the peer's. When its owner is ready for news: {@link welcome}. */
-  add(options: ConnectionOptions, link: Link, element: Element, peer: Member['peer']): Member {
-    const member: Member = { connection: new SmcrConnection(options), link, peerLink: link, element, peer };
+  add(options: Omit<ConnectionOptions, 'mayMove'>, link: Link, element: Element, peer: Member['peer']): Member {
+    const member: Member = {
+      connection: new SmcrConnection({ ...options, mayMove: this.maxLinks > 1 }),
+      link,
+      peerLink: link,
+      element,
+      peer,
+    };
     this.elements.promised--;
     this.members.set(options.token, member);
     link.connections++;
     this.#idleSince = undefined;
-    member.connection.send.protect(hasSpareLink(this));
     return member;
   }
 
@@ -214,7 +219,8 @@ export class LinkGroup {
     const member = this.members.get(message.token);
     if (member === undefined) return this.#early.keep(message);
     if (member.connection.send.unsure) heardAgain(member, link, message);
-    if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any) this.#receivedInFailover(member, link, message, now());
+    if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any || link !== member.peerLink)
+      this.#receivedInFailover(member, link, message, now());
     else {
       // Of an end something may follow that has its time.
       if (message.state !== 0) this.now = now();
@@ -226,7 +232,10 @@ export class LinkGroup {
   #receivedInFailover(member: Member, link: Link, message: CdcMessage, now: number): void {
     this.now = now;
     const { connection } = member;
-    if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
+    if (link !== member.peerLink && link.state !== 'down') {
+      if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
+      else this.#receivedInFailover(member, link, impliedValidation(message), now);
+    }
     if (connection.suspectsGap(message)) this.port.drain(link);
     if (!this.#held.holds(connection, link, message, now)) this.tell(member, connection.receive(message));
     this.#releaseHeld(member);
@@ -361,7 +370,6 @@ export class LinkGroup {
     this.port.destroyLink(link, false);
     this.#advance(link, 'down', false);
     if (this.#expectation?.link === link) this.resume(undefined);
-    protect(this);
   }
 
   /** A connection has changed: its owner hears of it, what is pending goes out, and what is finished goes away. */

@@ -3,14 +3,15 @@
 // ours says what it knows.
 //
 //   +0  8  "smcjs?" and two zeros
-//   +8  1  0 the question; 1 it is there; 2 its Confirm is still expected; 3 there is none
+//   +8  1  0 the question; 1 it is there; 2 its Confirm is still expected; 3 there is none; 4 not said yet: by the stall guard of an
+//          adapter, whose loop will answer later (completions.cc)
 //   +9  3  zeros
 //   +12 4  the connection's alert token of who is asked
 
 const MARK = Uint8Array.from('smcjs?\0\0', (character) => character.charCodeAt(0));
 
 /** What the peer knows of the connection, or the question itself. */
-export const KNOWN = { question: 0, there: 1, coming: 2, gone: 3 } as const;
+export const KNOWN = { question: 0, there: 1, coming: 2, gone: 3, notYet: 4 } as const;
 
 export interface PeerQuestion {
   /** One of {@link KNOWN}, or any byte if the peer says so. */
