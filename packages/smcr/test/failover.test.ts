@@ -112,25 +112,49 @@ describe('when a link breaks', () => {
   });
 
   it.each([
-    [1, 'goes on: the old link is dead to it, and nothing is missing', false],
-    [2, 'is reset when one is missing: what that told of has been lost with the old link, and is not written again', true],
-    [5, 'is reset when several are missing', true],
-  ])('a connection whose peer goes on over another link %i messages later, without a validation, %s', async (later, _what, reset) => {
+    [1, 1, 'goes on when nothing is missing', false],
+    [2, 1, 'is reset when one is missing: what that told of has been lost with the old link, and is not written again', true],
+    [5, 1, 'is reset when several are missing', true],
+    [5, 0, 'goes on when no byte can be missing', false],
+  ])('a connection whose peer goes on over another link %i messages later, with %i bytes and no validation, %s', async (...how) => {
     // As Linux does with what is shut down or closed at either end.
+    const [later, bytes, , reset] = how;
     const [world, [end, other]] = await twoLinks(2, 11);
-    const transfer = new Transfer(other, end, 1, 10 * K);
-    transfer.pump();
-    await world.time.until(() => transfer.done, 10_000, 'the transfer');
+    other.write(new Uint8Array(10 * K));
+    await world.time.until(() => end.member.connection.receiving.produced === 10 * K, 10_000, 'the bytes');
     const { connection, peerLink } = end.member;
     const { group } = world.client;
     const link = group.links.find((one) => one !== peerLink) as Link;
     const sequence = connection.receiving.sequence + later;
-    const message = { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K };
+    const message = { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K + bytes };
     group.receivedCdc(link, message, () => world.time.now());
     expect(connection.receiving.sequence === sequence).toBe(!reset);
-    expect([end.member.peerLink, group.links.includes(peerLink)]).toEqual([link, false]);
+    // It may still bring what is missing.
+    expect([end.member.peerLink === link, group.links.includes(peerLink)]).toEqual(reset ? [false, true] : [true, false]);
     await world.time.pass(1000);
+    expect([end.member.peerLink, group.links.includes(peerLink)]).toEqual([link, false]);
     expect(end.reset).toBe(reset);
+  });
+
+  it('what comes over another link without a validation waits for what the old one still brings', async () => {
+    const [world, [end, other]] = await twoLinks(2, 11);
+    other.write(new Uint8Array(10 * K));
+    await world.time.until(() => end.member.connection.receiving.produced === 10 * K, 10_000, 'the bytes');
+    const { connection, peerLink } = end.member;
+    const { group } = world.client;
+    const link = group.links.find((one) => one !== peerLink) as Link;
+    const next = (later: number) => {
+      const sequence = connection.receiving.sequence + later;
+      return { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K + later };
+    };
+    const [first, second, third] = [next(1), next(2), next(3)];
+    for (const message of [second, third]) group.receivedCdc(link, message, () => world.time.now());
+    expect(connection.receiving.produced).toBe(10 * K);
+    group.receivedCdc(peerLink, first, () => world.time.now());
+    expect(connection.receiving.produced).toBe(10 * K + 3);
+    expect([end.member.peerLink, group.links.includes(peerLink), group.held.any]).toEqual([link, false, false]);
+    await world.time.pass(1000);
+    expect(end.reset).toBe(false);
   });
 
   it('again and again, under loss, many connections keep their bytes', { timeout: 120_000 }, async () => {

@@ -197,6 +197,7 @@ describe('a further contact', () => {
     const qp = server.group.links[0]?.own?.qpNumber as number;
     expect(client.registry.forAccept(server.local.peerId, server.gid(0), qp)?.group).toBe(client.group);
     expect(client.registry.forAccept(server.local.peerId, server.gid(0), qp + 1)).toBeUndefined();
+    expect(client.registry.forAccept(server.local.peerId, server.gid(0).with(15, 99), qp)).toBeUndefined();
     for (let i = 1; i < 16; i++) await world.connect();
     expect(server.registry.forProposal(client.local.peerId, gid)).toBeUndefined();
   });

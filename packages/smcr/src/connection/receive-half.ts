@@ -51,6 +51,12 @@ export class ReceiveHalf {
     return distance;
   }
 
+  /** Does this producer cursor tell of bytes that are new? One that cannot be does not. */
+  isNew(wrap: number, offset: number): boolean {
+    const distance = this.#producedCursor.distanceTo(wrap, offset);
+    return distance !== CURSOR_IMPOSSIBLE && distance > 0;
+  }
+
   /** Is a CDC message due for the consumer cursor alone? */
   wants(consumed: number): boolean {
     const read = (consumed - this.reported) >>> 0;

@@ -2,9 +2,9 @@
 // client may send from the moment on in which it has sent its Confirm.
 //
 // The newest message is enough: cursors and state bits of one include those of all before it. (An urgent byte that was told by an older
-// one is an ordinary byte then.)
+// one is an ordinary byte then.) A failover validation has none of that, and the number of a message that has.
 
-import { type CdcMessage, isBefore } from '../cdc/index.js';
+import { CDC_FLAG, type CdcMessage, isBefore } from '../cdc/index.js';
 
 export class EarlyMessages {
   /** By our token, from the Accept on. */
@@ -22,7 +22,7 @@ export class EarlyMessages {
 
   /** Keeps a copy of a message that nobody can take yet; others are ignored. */
   keep(message: CdcMessage): void {
-    if (!this.expects(message.token)) return;
+    if (!this.expects(message.token) || (message.flags & CDC_FLAG.failoverValidation) !== 0) return;
     const known = this.#expected.get(message.token);
     if (known === undefined || !isBefore(message.sequence, known.sequence)) this.#expected.set(message.token, { ...message });
   }

@@ -4,10 +4,8 @@
 // the peer's adapter is known to have. A receiver that has not seen that message resets the connection, since bytes are missing.
 // Otherwise the sender repeats everything behind it, to the same places.
 
-import { CDC_FLAG, type CdcMessage, emptyCdc } from '../cdc/index.js';
 import type { Link } from './link.js';
 import type { LinkGroup } from './link-group.js';
-import type { Member } from './port.js';
 
 /** Moves the connections of a link that was dropped to the best other one, which is returned; undefined when there is none. */
 export function moveConnections(group: LinkGroup, from: Link): Link | undefined {
@@ -30,17 +28,4 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
     }
   }
   return to;
-}
-
-/** A message over a link that lives, and not the validation, which has no cursors: the peer has sent it after the failure, or lost nothing. */
-export function heardAgain(member: Member, link: Link, message: CdcMessage): void {
-  if (link.state !== 'down' && (message.flags & CDC_FLAG.failoverValidation) === 0) member.connection.send.heard();
-}
-
-/**
- * What the first message over another link stands for when it is no validation: Linux sends none for a connection that is shut down or
- * closed at either end, and repeats nothing of it. Whatever it sent before must have arrived.
- */
-export function impliedValidation(message: CdcMessage): CdcMessage {
-  return { ...emptyCdc(), token: message.token, sequence: (message.sequence - 1) & 0xffff, flags: CDC_FLAG.failoverValidation };
 }

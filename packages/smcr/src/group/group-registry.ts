@@ -41,8 +41,8 @@ export class GroupRegistry {
     for (const group of this.#groups) {
       // Whether there is room is the server's to know: it may have seen the end of a connection before us.
       if (group.role !== 'client' || group.state !== 'active' || group.outOfSync || !same(group.peerId, peerId)) continue;
-      const link = group.linkOf(qpNumber);
-      if (link?.peer !== undefined && same(link.peer.gid, gid)) return { group, link };
+      const link = group.linkOf(gid, qpNumber);
+      if (link !== undefined) return { group, link };
     }
     return undefined;
   }

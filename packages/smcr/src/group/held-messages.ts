@@ -41,6 +41,11 @@ export class HeldMessages {
     return true;
   }
 
+  /** The link over which what is held of a connection came. */
+  over(connection: SmcrConnection): Link | undefined {
+    return this.#held.get(connection)?.link;
+  }
+
   /** What waits for nothing any more, in order: the gap is closed, or it is taken for one. Undefined while it waits. */
   release(connection: SmcrConnection, now: number): readonly CdcMessage[] | undefined {
     const held = this.#held.get(connection);

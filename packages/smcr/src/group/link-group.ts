@@ -12,12 +12,12 @@ import { Doubts } from './doubts.js';
 import { EarlyMessages } from './early-messages.js';
 import { ElementSupply } from './elements.js';
 import { FIRST_CONTACT_FAILURE, firstContact } from './first-contact.js';
-import { heardAgain, impliedValidation } from './failover.js';
 import { HeldMessages } from './held-messages.js';
 import { Link, type LinkEnd } from './link.js';
-import { abandoned, linkDown } from './link-down.js';
+import { linkDown } from './link-down.js';
 import { LinkRestorer } from './link-restorer.js';
 import { LlcFlows } from './llc-flows.js';
+import { heardAgain, receivedWhileMoving, releaseHeld } from './moved-messages.js';
 import type { LinkGroupPort, Member } from './port.js';
 import type { Element, Rkey, Rmb } from './rmbs.js';
 import { type Rtoken, Rtokens } from './rtokens.js';
@@ -63,6 +63,7 @@ export class LinkGroup {
   readonly flows = new LlcFlows();
   readonly doubts = new Doubts();
   readonly elements = new ElementSupply(this);
+  readonly held = new HeldMessages();
   readonly rtokens = new Rtokens();
   readonly links: Link[] = [];
   /** By our token. */
@@ -75,7 +76,6 @@ export class LinkGroup {
   lastConfirmed: Rtoken | undefined;
 
   readonly #restorer = new LinkRestorer();
-  readonly #held = new HeldMessages();
   readonly #early = new EarlyMessages();
   #expectation: Expectation | undefined;
   /** Steps of links that the port is asked for: what happens then. */
@@ -124,9 +124,11 @@ export class LinkGroup {
       .reduce<Link | undefined>((best, link) => (best === undefined || link.connections < best.connections ? link : best), undefined);
   }
 
-  /** The link whose peer end has this queue pair: what an Accept without first contact names. */
-  linkOf(peerQpNumber: number): Link | undefined {
-    return this.links.find(({ state, peer }) => state === 'active' && peer?.qpNumber === peerQpNumber);
+  /** The link whose peer end has this queue pair: what an Accept without first contact names. Adapters may have the same numbers. */
+  linkOf(peerGid: Uint8Array, peerQpNumber: number): Link | undefined {
+    return this.links.find(
+      ({ state, peer }) => state === 'active' && peer?.qpNumber === peerQpNumber && Buffer.compare(peer.gid, peerGid) === 0,
+    );
   }
 
   /** A token no connection of this group has; not 0. */
@@ -219,26 +221,14 @@ export class LinkGroup {
     const member = this.members.get(message.token);
     if (member === undefined) return this.#early.keep(message);
     if (member.connection.send.unsure) heardAgain(member, link, message);
-    if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.#held.any || link !== member.peerLink)
-      this.#receivedInFailover(member, link, message, now());
-    else {
+    if ((message.flags & CDC_FLAG.failoverValidation) !== 0 || this.held.any || link !== member.peerLink) {
+      this.now = now();
+      receivedWhileMoving(this, member, link, message);
+    } else {
       // Of an end something may follow that has its time.
       if (message.state !== 0) this.now = now();
       this.tell(member, member.connection.receive(message));
     }
-  }
-
-  /** After a failure messages of several links may come in any order. */
-  #receivedInFailover(member: Member, link: Link, message: CdcMessage, now: number): void {
-    this.now = now;
-    const { connection } = member;
-    if (link !== member.peerLink && link.state !== 'down') {
-      if ((message.flags & CDC_FLAG.failoverValidation) !== 0) abandoned(this, member, link);
-      else this.#receivedInFailover(member, link, impliedValidation(message), now);
-    }
-    if (connection.suspectsGap(message)) this.port.drain(link);
-    if (!this.#held.holds(connection, link, message, now)) this.tell(member, connection.receive(message));
-    this.#releaseHeld(member);
   }
 
   /** A receive with anything else: `bytes` is a private copy. `answered`: a TEST LINK that has been sent back already. */
@@ -270,7 +260,7 @@ export class LinkGroup {
     if (this.#expectation !== undefined && now >= this.#expectation.deadline) this.resume(undefined);
     testLinks(this);
     for (const member of [...this.members.values()]) {
-      this.#releaseHeld(member);
+      releaseHeld(this, member);
       this.tell(member, member.connection.tick(now));
     }
     if (this.state === 'active') this.#restorer.tick(this);
@@ -388,18 +378,12 @@ export class LinkGroup {
     then(done);
   }
 
-  #releaseHeld(member: Member): void {
-    const messages = this.#held.release(member.connection, this.now);
-    if (messages === undefined) return;
-    for (const message of messages) this.tell(member, member.connection.receive(message));
-  }
-
   #remove(member: Member): void {
     const { connection, element, link } = member;
     if (!this.members.delete(connection.token)) return;
     this.#early.take(connection.token);
     link.connections--;
-    this.#held.delete(connection);
+    this.held.delete(connection);
     this.doubts.settle(member);
     this.port.removed(member);
     this.elements.free(element, connection.clean);
