@@ -12,6 +12,23 @@ const K = 1024;
 
 const BREAKS = breaksOf(0);
 
+/** The client has received so much; `link` is the one that is not used, and `next` what the server may send. */
+async function received10K() {
+  const [world, [end, other]] = await twoLinks(2, 11);
+  other.write(new Uint8Array(10 * K));
+  await world.time.until(() => end.member.connection.receiving.produced === 10 * K, 10_000, 'the bytes');
+  const { connection, peerLink } = end.member;
+  const { token, receiving } = connection;
+  const link = world.client.group.links.find((one) => one !== peerLink) as Link;
+  const next = (later: number, bytes = later) => ({
+    ...emptyCdc(),
+    token,
+    sequence: receiving.sequence + later,
+    producerOffset: 10 * K + bytes,
+  });
+  return { world, end, link, next };
+}
+
 describe('when a link breaks', () => {
   it('its last receives may show late: the other link waits for them', { timeout: 120_000 }, async () => {
     const how: Break = ({ client }) => failPairs(client, 0);
@@ -119,16 +136,12 @@ describe('when a link breaks', () => {
   ])('a connection whose peer goes on over another link %i messages later, with %i bytes and no validation, %s', async (...how) => {
     // As Linux does with what is shut down or closed at either end.
     const [later, bytes, , reset] = how;
-    const [world, [end, other]] = await twoLinks(2, 11);
-    other.write(new Uint8Array(10 * K));
-    await world.time.until(() => end.member.connection.receiving.produced === 10 * K, 10_000, 'the bytes');
+    const { world, end, link, next } = await received10K();
     const { connection, peerLink } = end.member;
     const { group } = world.client;
-    const link = group.links.find((one) => one !== peerLink) as Link;
-    const sequence = connection.receiving.sequence + later;
-    const message = { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K + bytes };
+    const message = next(later, bytes);
     group.receivedCdc(link, message, () => world.time.now());
-    expect(connection.receiving.sequence === sequence).toBe(!reset);
+    expect(connection.receiving.sequence === message.sequence).toBe(!reset);
     // It may still bring what is missing.
     expect([end.member.peerLink === link, group.links.includes(peerLink)]).toEqual(reset ? [false, true] : [true, false]);
     await world.time.pass(1000);
@@ -137,16 +150,9 @@ describe('when a link breaks', () => {
   });
 
   it('what comes over another link without a validation waits for what the old one still brings', async () => {
-    const [world, [end, other]] = await twoLinks(2, 11);
-    other.write(new Uint8Array(10 * K));
-    await world.time.until(() => end.member.connection.receiving.produced === 10 * K, 10_000, 'the bytes');
+    const { world, end, link, next } = await received10K();
     const { connection, peerLink } = end.member;
     const { group } = world.client;
-    const link = group.links.find((one) => one !== peerLink) as Link;
-    const next = (later: number) => {
-      const sequence = connection.receiving.sequence + later;
-      return { ...emptyCdc(), token: connection.token, sequence, producerOffset: 10 * K + later };
-    };
     const [first, second, third] = [next(1), next(2), next(3)];
     for (const message of [second, third]) group.receivedCdc(link, message, () => world.time.now());
     expect(connection.receiving.produced).toBe(10 * K);

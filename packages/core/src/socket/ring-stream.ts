@@ -126,8 +126,8 @@ export class RingStream implements ChannelSink, SenderOwner {
   }
 
   /**
-   * The TCP connection ended, by RST (`reset`), by FIN (`ended`) or otherwise. Final inside a host: what is in the ring is all there will be. Between hosts the
-   * transport finds out whether the peer is still there, and says so by {@link onPeerLost}.
+   * The TCP connection ended, by RST (`reset`), by FIN (`ended`) or otherwise. Final inside a host: what is in the ring is all there will
+   * be. Between hosts the transport finds out whether the peer is still there, and says so by {@link onPeerLost}.
    */
   onGuardClosed(reset: boolean, ended: boolean): void {
     if (this.#closed) return;
