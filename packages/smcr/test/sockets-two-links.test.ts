@@ -11,6 +11,25 @@ import { collect, INLINE, listen, LocalRdma, pair, until } from './simulated/soc
 const rdma = new LocalRdma('127.0.0.2');
 const second = gidOfAddress('127.0.0.2') as Uint8Array;
 
+it('while a port is down, new connections are of the same group', async () => {
+  const [device] = rdma.others;
+  for (const options of [{}, { rdmaDevices: ['sim0', 'sim1'] }]) {
+    const at = await listen(options);
+    const [client, accepted] = await pair({ client: options }, at);
+    await until(() => client.stats().links === 2 && accepted.stats().links === 2);
+    device?.setPort('down');
+    onTestFinished(() => device?.setPort('active'));
+    await until(() => client.stats().links === 1 && accepted.stats().links === 1);
+    const working = () => [...rdma.context.pairs].filter(({ state }) => state === 'rts').length;
+    expect(working()).toBe(2);
+    const [later] = await pair({ client: options }, at);
+    expect(later.transport).toBe('smcr');
+    expect(working()).toBe(2);
+    device?.setPort('active');
+    await until(() => client.stats().links === 2 && accepted.stats().links === 2);
+  }
+});
+
 it('a server whose link has died since its Accept says so over the other one', async () => {
   const at = await listen();
   const [client, accepted] = await pair({}, at);

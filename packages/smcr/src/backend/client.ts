@@ -74,13 +74,15 @@ export class SmcrClient implements ClcClient {
   #known({ peerId, gid, qpNumber }: ClcAcceptConfirmR): { group: PeerGroup; link: Link } | ClcRefusal {
     const found = this.#environment.known(peerId, gid, qpNumber);
     if (found === undefined) return { why: decline('smcr', 'local', 'out-of-sync'), how: 'out-of-sync' };
-    if (found.group.staysOn(this.#local.ways)) return found;
+    if (found.group.staysOn(this.#options.rdmaDevices)) return found;
     const detail = 'the server named a link group over devices that rdmaDevices does not have';
     return { why: decline('smcr', 'local', 'no-device', detail), how: 'decline' };
   }
 
   async #found(accept: ClcAcceptConfirmR, agreement: Agreement): Promise<{ group: PeerGroup; link: Link } | ClcRefusal> {
-    const options = { role: 'client', agreement, peerId: accept.peerId, ways: this.#local.ways, remote: this.#remote } as const;
+    const { rdmaDevices } = this.#options;
+    const { peerId } = accept;
+    const options = { role: 'client', agreement, peerId, ways: this.#local.ways, rdmaDevices, remote: this.#remote } as const;
     const group = await this.#environment.found(options, linkEndOf(accept));
     this.#founded = group;
     if (this.#released) group.end(DELETE_REASON.programEnded);

@@ -29,6 +29,8 @@ export interface FoundingOptions {
   readonly agreement: Agreement;
   readonly peerId: Uint8Array;
   readonly ways: readonly Way[];
+  /** Names of the devices that it may use; none: all. */
+  readonly rdmaDevices: readonly string[];
   /** The peer's IP address. */
   readonly remote: string;
 }
@@ -105,9 +107,9 @@ export class PeerGroup {
     return new PeerGroup(owner, options, paths);
   }
 
-  /** Are these all the devices it can use? */
-  staysOn(ways: readonly Way[]): boolean {
-    return this.#paths.every(({ context }) => ways.some((way) => way.context === context));
+  /** Are all devices it can use among these? None: all are. One that does not work just now, or is gone, is no reason against it. */
+  staysOn(rdmaDevices: readonly string[]): boolean {
+    return rdmaDevices.length === 0 || this.#paths.every(({ context }) => rdmaDevices.includes(context.device.name));
   }
 
   /** Begins the first contact; a client knows `peer` from the Accept. */

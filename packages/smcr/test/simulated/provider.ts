@@ -52,6 +52,7 @@ export class SimulatedContext implements VerbsContext {
   sendBuffersLeft = Number.POSITIVE_INFINITY;
   /** Milliseconds from an execution to its completion, at most. */
   completionDelay = 0;
+  #portState: 'active' | 'down' = 'active';
   readonly #gid: Uint8Array;
 
   constructor(device: VerbsDevice, fabric: Fabric, memory: HostMemory, gid: Uint8Array) {
@@ -64,6 +65,12 @@ export class SimulatedContext implements VerbsContext {
   gidOf(port: number): Uint8Array {
     if (port !== 1) throw systemError('EINVAL', 'ibv_query_gid');
     return this.#gid;
+  }
+
+  /** The device tells of it. */
+  setPort(state: 'active' | 'down'): void {
+    this.#portState = state;
+    this.onAsyncEvent?.({ type: state === 'active' ? 'port-active' : 'port-error', port: 1 });
   }
 
   async control(): Promise<void> {
@@ -84,7 +91,7 @@ export class SimulatedContext implements VerbsContext {
   async queryPort(number: number): Promise<VerbsPort> {
     await this.control();
     const gid = { index: 1, gid: this.gidOf(number), type: 'rocev2' as const, networkInterface: 'sim', mac: new Uint8Array(6) };
-    return { number, state: 'active', linkLayer: 'ethernet', activeMtu: 3, gids: [gid] };
+    return { number, state: this.#portState, linkLayer: 'ethernet', activeMtu: 3, gids: [gid] };
   }
 
   async allocatePd(): Promise<ProtectionDomain> {

@@ -22,6 +22,8 @@ export const LOOPBACK = gidOfAddress('127.0.0.1') as Uint8Array;
 export class LocalRdma {
   readonly fabric = new Fabric(new RealTime(), { seed: 1, latency: [0.001, 0.002] });
   readonly context: SimulatedContext;
+  /** For the further addresses. */
+  readonly others: readonly SimulatedContext[];
   readonly backend: SmcrBackend;
 
   /** Used by connections whose discovery is 'auto'. */
@@ -37,6 +39,7 @@ export class LocalRdma {
       return made;
     });
     this.context = context as SimulatedContext;
+    this.others = others;
     const devices = [this.context, ...others].map(({ device }) => device);
     const provider = { name: 'simulated', probe: () => undefined, devices: async () => devices };
     this.backend = new SmcrBackend(provider, () => undefined, this.discovery);
