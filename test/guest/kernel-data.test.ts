@@ -45,6 +45,14 @@ describe.each(ROLES)('with the kernel, we as %s,', (role) => {
     await Promise.all([closeBoth({ stream, agent, name }), closeBoth(other)]);
   });
 
+  it('urgent bytes of the kernel come in their place, and it goes on behind them', async () => {
+    const { stream, agent, name } = await pair(role);
+    const bytes = 20_000;
+    await Promise.all([agent.do('urgent', { name, bytes, seed: 1 }), stream.receive(bytes, 1)]);
+    await closeBoth({ stream, agent, name });
+    expect(stream.error).toBe(undefined);
+  });
+
   it('we end our half first, and the other goes on', async () => {
     const { stream, agent, name } = await pair(role);
     await stream.send(1000, 1);

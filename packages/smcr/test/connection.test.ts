@@ -208,6 +208,23 @@ describe('urgent bytes', () => {
     expect(b.connection.urgentAt).toBe(16 * K + 1);
   });
 
+  it('are reported when they were read: a Linux sender writes nothing behind them before', () => {
+    const [a, b] = pair();
+    a.write(payload(1, 10));
+    settle(a, b);
+    b.read();
+    expect(b.connection.pending()).toBe(false);
+    a.write(payload(1, 10, 10));
+    a.connection.markUrgent();
+    settle(a, b);
+    b.read(9);
+    expect(b.connection.pending()).toBe(false);
+    b.read(1);
+    expect(b.connection.pending()).toBe(true);
+    settle(a, b);
+    expect([a.connection.send.window, b.connection.pending()]).toEqual([16 * K, false]);
+  });
+
   it('are told again when the link with their message failed', () => {
     const [a, b] = pair();
     a.write(payload(1, 10));

@@ -92,6 +92,13 @@ def send(name, bytes, seed=0, start=0):
     return {"bytes": bytes}
 
 
+def urgent(name, bytes, seed=0, piece=1000):
+    """The last byte of each piece is urgent."""
+    for at in range(0, bytes, piece):
+        sockets[name].sendall(pattern(seed, at, min(piece, bytes - at)), socket.MSG_OOB)
+    return {"bytes": bytes}
+
+
 def trickle(name, bytes, seed=0, piece=50):
     one = sockets[name]
     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

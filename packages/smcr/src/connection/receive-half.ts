@@ -7,7 +7,8 @@
 //      |                 |                   | written by the peer, as its producer cursor says
 //
 // A consumer cursor goes with every CDC message. One of its own is worth it (RFC 7609 section 4.5.1) when the peer has less than
-// half of the RMBE left, as far as it knows, and a tenth of it was read; or when the peer waits for room. So ping-pong needs none.
+// half of the RMBE left, as far as it knows, and a tenth of it was read; or when the peer waits for room. So ping-pong needs none. Or when
+// an urgent byte was read: Linux sends nothing behind one until it is told that everything was read.
 // Allocates nothing after construction.
 
 import { CDC_FLAG, CURSOR_IMPOSSIBLE, Cursor } from '../cdc/index.js';
@@ -62,6 +63,7 @@ export class ReceiveHalf {
     const read = (consumed - this.reported) >>> 0;
     if ((this.flags & CDC_FLAG.cursorUpdateRequested) !== 0) return true;
     if (read === 0) return false;
+    if (this.#urgentIsRead(consumed)) return true;
     const blocked = (this.flags & CDC_FLAG.writeBlocked) !== 0;
     if (read > this.#reportFrom) {
       const peerKnowsFree = this.#size - ((this.produced - this.reported) >>> 0);
@@ -73,6 +75,11 @@ export class ReceiveHalf {
   /** Does the peer know of room, so that nothing it has to send waits? */
   get roomTold(): boolean {
     return (this.produced - this.reported) >>> 0 < this.#size;
+  }
+
+  #urgentIsRead(consumed: number): boolean {
+    const { urgentAt } = this;
+    return urgentAt !== undefined && ((urgentAt - this.reported) | 0) > 0 && ((consumed - urgentAt) | 0) >= 0;
   }
 
   /** A CDC message goes out: moves {@link cursor} to what was read. */
