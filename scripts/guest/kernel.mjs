@@ -26,7 +26,7 @@ const PACKAGE = /^linux-image-6\.12\.[^-]*-amd64$/;
 /** What the guest needs beyond the kernel proper. Without crc32_generic a device of rdma_rxe cannot be made (ENOENT). */
 const MODULES = [
   ['crc32_generic', 'crc32c_generic', 'virtio_pci', 'virtio_net', '9p', '9pnet_virtio', 'overlay'],
-  ['rdma_rxe', 'ib_uverbs', 'rdma_ucm', 'rdma_cm', 'smc', 'smc_diag', 'veth', 'sch_netem'],
+  ['rdma_rxe', 'ib_uverbs', 'rdma_ucm', 'rdma_cm', 'smc', 'smc_diag', 'veth', 'bridge', 'sch_netem'],
 ].flat();
 
 const cacheDirectory = () => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'smcjs-guest');

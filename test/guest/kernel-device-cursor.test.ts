@@ -4,21 +4,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { inNetworks, ourLinks, same, twoLinks, way } from './kernel-links.js';
+import { inNetworks, ourLinks, same, standsStill, twoLinks, way } from './kernel-links.js';
 import { closeBoth, Meeting } from './smc-pair.js';
 import { FAILURES } from './two-networks.js';
 
 const KiB = 1 << 10;
 
 inNetworks();
-
-/** Resolves when it has grown, and does not grow any more. */
-async function standsStill(value: () => Promise<number>, from: number): Promise<void> {
-  for (let last = from, now = from; now === from || now !== last; now = await value()) {
-    last = now;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
-}
 
 describe('with the kernel, we as server,', () => {
   it('its consumer cursor and its close are lost with a link', async () => {

@@ -12,7 +12,7 @@ import { FAILURES, KERNELS, makeNetworks, OURS, removeNetworks } from './two-net
 const MiB = 1 << 20;
 export const way: Way = { ours: OURS.address, kernel: KERNELS.address, options: { rdmaDevices: OURS.devices } };
 /** TEST LINK and all retries, on emulated processors; without a limit nothing is proven. */
-const BOUNDED = { timeout: 60_000, interval: 200 };
+export const BOUNDED = { timeout: 60_000, interval: 200 };
 
 /** Devices of the links that the kernel says are there, of its group with a connection. One may be twice, while a link is being added. */
 async function kernelLinks(agent: KernelAgent): Promise<string[]> {
@@ -31,6 +31,14 @@ export async function twoLinks({ agent, stream }: Pair): Promise<void> {
 }
 
 export const ourLinks = ({ socket }: SmcStream, count: number) => expect.poll(() => socket.stats().links, BOUNDED).toBe(count);
+
+/** Resolves when it has grown, and does not grow any more. */
+export async function standsStill(value: () => Promise<number>, from: number): Promise<void> {
+  for (let last = from, now = from; now === from || now !== last; now = await value()) {
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
 
 /** 8 MiB each way, while `fail` happens; returns when all bytes have come. */
 async function transfer({ stream, agent, name }: Pair, fail: () => unknown): Promise<void> {
@@ -55,10 +63,10 @@ async function upload({ stream, agent, name }: Pair, fail: () => unknown): Promi
   await received;
 }
 
-export function inNetworks(): void {
+export function inNetworks(how?: Parameters<typeof makeNetworks>[0]): void {
   beforeAll(() => {
     prepare();
-    makeNetworks();
+    makeNetworks(how);
   });
   afterAll(removeNetworks);
 }

@@ -29,11 +29,20 @@ function shell(...commands: string[]): void {
   run('sh', '-ec', commands.join('\n'));
 }
 
-export function makeNetworks(): void {
-  const names = PLACES.map(([name]) => name);
+const names = PLACES.map(([name]) => name);
+/** Both ends of a cable; or one, of which the other is in a bridge that all share: every device reaches every other, and fails alone. */
+const CABLES = {
+  apart: ['ip link add a0 type veth peer name a1', 'ip link add b0 type veth peer name b1'],
+  joined: [
+    // It would answer for every address of this host.
+    'ip link add bridged up arp off type bridge',
+    ...names.flatMap((name) => [`ip link add ${name} type veth peer name ${name}-far`, `ip link set ${name}-far master bridged up`]),
+  ],
+} as const;
+
+export function makeNetworks(how: keyof typeof CABLES = 'apart'): void {
   shell(
-    'ip link add a0 type veth peer name a1',
-    'ip link add b0 type veth peer name b1',
+    ...CABLES[how],
     ...['all', ...names].map((name) => `sysctl -qw net.ipv4.conf.${name}.accept_local=1 net.ipv4.conf.${name}.rp_filter=0`),
     ...PLACES.flatMap(([name, host]) => [
       // Each interface answers for its own address only.
@@ -53,7 +62,9 @@ export function makeNetworks(): void {
  */
 export function removeNetworks(): void {
   removePnetids();
-  const script = `while kill -0 ${process.pid}; do sleep 0.1; done; ip link del a0; ip link del b0`;
+  // With one end of a cable the other goes.
+  const remove = [...names, 'bridged'].map((name) => `[ ! -e /sys/class/net/${name} ] || ip link del ${name}`);
+  const script = [`while kill -0 ${process.pid}; do sleep 0.1; done`, ...remove].join('\n');
   spawn('sh', ['-c', script], { detached: true, stdio: 'ignore' }).unref();
 }
 

@@ -352,6 +352,8 @@ describe('a connection whose TCP connection ended without a close', () => {
     readonly silent?: boolean;
     readonly full?: boolean;
     readonly told?: boolean;
+    /** We are shut down, and TCP is as it was. */
+    readonly half?: boolean;
   }
 
   it.each<[string, Case, boolean]>([
@@ -361,7 +363,15 @@ describe('a connection whose TCP connection ended without a close', () => {
     ['goes on when the peer has been heard over the other link', { silent: false }, false],
     ['goes on when the peer may wait for room', { full: true }, false],
     ['goes on when the peer has told its end: that explains the FIN', { told: true }, false],
-  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false, told = false }, reset) => {
+    [
+      'is reset when it is shut down and its peer silent: it may have lost all that it had underway, and wait for ever',
+      { half: true },
+      true,
+    ],
+    ['goes on when it is shut down and its peer is heard over the other link', { half: true, silent: false }, false],
+    ['goes on when it is shut down and no link has failed', { half: true, fails: false }, false],
+    ['goes on when it is shut down, and its peer, too', { half: true, told: true }, false],
+  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false, told = false, half = false }, reset) => {
     const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
     const [end, other] = (await world.firstContact()) as Ends;
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
@@ -384,7 +394,8 @@ describe('a connection whose TCP connection ended without a close', () => {
       server.driver.send(link, encodeLlc(message.type === 'test-link' ? { ...message, userData: message.userData.with(8, 0) } : message));
     };
     if (silent) server.driver.transmit = () => {};
-    client.driver.suspect(end.member, fin);
+    if (half) end.setState(CONN_STATE.sendingDone);
+    else client.driver.suspect(end.member, fin);
     if (fails) client.group.linkFailed(end.member.link, world.time.now());
     await world.time.pass(ASK_AGAIN / 2);
     expect(end.reset).toBe(false);

@@ -113,6 +113,11 @@ export class SmcrConnection {
     return this.closing.state === 'closed' || this.closing.receivedAnyClose;
   }
 
+  /** Shut down or closed at either end, and not over yet. */
+  get isEnding(): boolean {
+    return this.closing.state !== 'active' && this.closing.state !== 'closed';
+  }
+
   /** The program waits for room in the send buffer. */
   get writerWaits(): boolean {
     return this.#tx[WORD.writeBlocked] !== 0;

@@ -1,11 +1,13 @@
-// doubts.ts - connections whose TCP connection ended without a close. That the link answers TEST LINK says that the peer is there, not
-// that it still has the connection: its server may have failed behind its Accept, or never have got the Confirm. So the TEST LINK
-// that settles the one also asks for the other, see llc/peer-question.ts.
+// doubts.ts - connections whose TCP connection ended without a close, or which are shut down here and had to change their link. That the
+// link answers TEST LINK says that the peer is there, not that it still has the connection: its server may have failed behind its Accept,
+// or never have got the Confirm. So the TEST LINK that settles the one also asks for the other, see llc/peer-question.ts.
 //
 // A peer that cannot say, as Linux, is asked again, some times. A connection is given up upon the peer's word that it has none, and
 // where its close got lost with a link: Linux since 5.18 does not repeat it over another one, as RFC 7609 section 4.6.1 has it, when it has
 // nothing else to send. That is so when TCP ended in order and, half a minute after the failure, the peer has answered on another link
-// and said nothing of the connection there, with room for anything that it may still have to send.
+// and said nothing of the connection there, with room for anything that it may still have to send. And so it is where we are shut down:
+// then Linux does not even say that it has moved, nor does it write again what was underway, for which its send buffer stays full. Nobody can
+// tell that from a peer with nothing to send; who would be silent for ever is worth more than who would have been silent for long.
 
 import { encodePeerQuestion, KNOWN, type PeerQuestion } from '../llc/index.js';
 import type { Link } from './link.js';
@@ -40,9 +42,9 @@ export class Doubts {
     this.#doubts.set(member, { at: now, questions: 0, ended: ended || this.#doubts.get(member)?.ended === true });
   }
 
-  /** The connection has another link, over which it has not been asked for. */
+  /** One end of the connection, or both, has another link, over which it has not been asked for. */
   moved(member: Member, now: number): void {
-    if (this.#doubts.has(member)) this.raise(member, now, false);
+    if (this.#doubts.has(member) || mayBeStuck(member)) this.raise(member, now, false);
   }
 
   /** The connection is over, or the peer has it. */
@@ -75,7 +77,7 @@ export class Doubts {
   answered({ known, token }: PeerQuestion): Member | undefined {
     for (const [member, doubt] of this.#doubts) {
       if (member.connection.peerToken !== token) continue;
-      const over = known === KNOWN.gone || (known === KNOWN.question && closeIsLost(member, doubt));
+      const over = known === KNOWN.gone || (known === KNOWN.question && isLost(member, doubt));
       if (over || known === KNOWN.there) this.settle(member);
       return over ? member : undefined;
     }
@@ -83,7 +85,12 @@ export class Doubts {
   }
 }
 
+/** We are shut down, and the peer may still have to send. */
+const mayBeStuck = ({ connection }: Member): boolean => connection.isEnding && connection.closing.received === 0;
+
 /** An end that was told explains the FIN. */
-function closeIsLost({ connection: { closing, receiving, send } }: Member, { ended, questions }: Doubt): boolean {
-  return ended && closing.received === 0 && send.unsure && questions > 1 && receiving.roomTold;
+function isLost(member: Member, { ended, questions }: Doubt): boolean {
+  const { closing, receiving, send } = member.connection;
+  const silent = closing.received === 0 && send.unsure && questions > 1 && receiving.roomTold;
+  return silent && (ended || mayBeStuck(member));
 }

@@ -13,7 +13,10 @@ export function moveConnections(group: LinkGroup, from: Link): Link | undefined 
   if (to === undefined) return undefined;
   for (const member of [...group.members.values()]) {
     if (member.link !== from) {
-      if (member.peerLink === from) group.tell(member, member.connection.unheard());
+      if (member.peerLink === from) {
+        group.doubts.moved(member, group.now);
+        group.tell(member, member.connection.unheard());
+      }
       continue;
     }
     from.connections--;
