@@ -1,12 +1,13 @@
 // failover.test.ts - a link breaks while bytes are underway: connections go on over the other link, where there is none both ends are reset,
 // and a link is had again. Queue pairs, adapters and time are simulated. Every step: failover-steps.test.ts, link-group-steps.test.ts.
 
+import { CONN_STATE } from '@smcjs/core/backend';
 import { describe, expect, it } from 'vitest';
 import { emptyCdc } from '../src/cdc/index.js';
 import type { Link } from '../src/group/index.js';
 import { STATUS } from '../src/verbs-provider.js';
 import { Transfer, World } from './simulated/peers.js';
-import { atEveryStep, type Break, breaksOf, failPairs, nothingIsLeft, transfersOf, twoLinks } from './simulated/steps.js';
+import { atEveryStep, type Break, breaksOf, closeBoth, failPairs, nothingIsLeft, transfersOf, twoLinks } from './simulated/steps.js';
 
 const K = 1024;
 
@@ -27,6 +28,19 @@ async function received10K() {
     producerOffset: 10 * K + bytes,
   });
   return { world, end, link, next };
+}
+
+/** A port of this side is down, and both links have one end there, on the port that is left. */
+async function onOnePort(side: 'client' | 'server') {
+  const [world, ends] = await twoLinks(2, 17);
+  const { driver, contexts, group } = world[side];
+  const context = contexts[1] as (typeof contexts)[0];
+  driver.deviceEvent(context, { type: 'port-error', port: 1 });
+  const gids = () => group.links.flatMap(({ state, own }) => (state === 'active' ? Buffer.from(own?.gid ?? []).toString('hex') : []));
+  const distinct = () => new Set(gids()).size;
+  await world.time.pass(100_000);
+  expect([gids().length, distinct()]).toEqual([2, 1]);
+  return { world, ends, distinct, back: () => driver.deviceEvent(context, { type: 'port-active', port: 1 }) };
 }
 
 describe('when a link breaks', () => {
@@ -114,18 +128,24 @@ describe('when a link breaks', () => {
   });
 
   it.each(['client', 'server'] as const)('it is had again at once when a port of the %s is', async (side) => {
-    const [world] = await twoLinks(2, 17);
-    const { driver, contexts } = world[side];
-    const context = contexts[1] as (typeof contexts)[0];
-    driver.deviceEvent(context, { type: 'port-error', port: 1 });
-    const ends = () =>
-      world[side].group.links.flatMap(({ state, own }) => (state === 'active' ? Buffer.from(own?.gid ?? []).toString('hex') : []));
-    // Meanwhile both links have one end, on the port that is left.
-    await world.time.pass(100_000);
-    expect([ends().length, new Set(ends()).size]).toEqual([2, 1]);
-    driver.deviceEvent(context, { type: 'port-active', port: 1 });
-    await world.time.until(() => new Set(ends()).size === 2, 1000, 'two links with two ends');
+    const { world, distinct, back } = await onOnePort(side);
+    back();
+    await world.time.until(() => distinct() === 2, 1000, 'two links with two ends');
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 1000, 'them at both sides');
+  });
+
+  it.each(['client', 'server'] as const)('none that works makes way at the %s under a connection that is shut down', async (side) => {
+    const { world, ends, distinct, back } = await onOnePort(side);
+    // One over each link: Linux repeats nothing of what it has underway for them.
+    const pairs = [ends, await world.connect()] as const;
+    for (const [client] of pairs) client.setState(CONN_STATE.sendingDone);
+    await world.time.until(() => pairs.every(([, server]) => server.state === 'appCloseWait1'), 1000, 'the half close');
+    const before = world[side].group.links.map(({ number }) => number);
+    back();
+    await world.time.pass(300_000);
+    expect(world[side].group.links.map(({ number }) => number)).toEqual(before);
+    for (const both of pairs) await closeBoth(world, both);
+    await world.time.until(() => distinct() === 2, 61_000, 'two links with two ends');
   });
 
   it.each([

@@ -49,9 +49,11 @@ export function tellDeleted(group: LinkGroup, number: number, reason: number): v
   );
 }
 
-/** A link that works makes way for a better one, which the server adds when it is gone. */
+/**
+ * A link that works makes way for a better one, which the server adds when it is gone. Not while it has to stay: what is tried again later.
+ */
 export function replaceLink(group: LinkGroup, link: Link): void {
-  const other = () => group.links.find((one) => one !== link && one.state === 'active');
+  const other = () => (mustStay(group, link) ? undefined : group.links.find((one) => one !== link && one.state === 'active'));
   if (group.role === 'server') {
     // It may have its turn much later: the other one must still be there.
     return group.flows.accept('delete-link', group.now, () => {
@@ -61,6 +63,16 @@ export function replaceLink(group: LinkGroup, link: Link): void {
   }
   const via = other();
   if (via !== undefined) group.send(via, request(group, link.number, DELETE_REASON.lostPath, true));
+}
+
+/**
+ * Linux repeats nothing of a connection that is shut down or closed at either end: what it has underway over this link would be lost with
+ * it. A link that broke leaves no choice; for a better one no connection is given up.
+ */
+function mustStay(group: LinkGroup, link: Link): boolean {
+  return [...group.members.values()].some(
+    ({ connection, link: ours, peerLink }) => (ours === link || peerLink === link) && connection.isEnding,
+  );
 }
 
 /** Server: moves connections off, asks the client, and takes the link down. */
