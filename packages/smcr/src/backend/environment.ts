@@ -108,10 +108,11 @@ export class SmcrEnvironment implements PeerGroupOwner {
    * A group with this client that has room, speaks the same version, crosses no other devices than this connection may, and was made with
    * the same host: anybody can claim a peer id.
    */
-  #serving(gid: Uint8Array, { agreement, peerId, remote, rdmaDevices }: FoundingOptions): PeerGroup | undefined {
+  #serving(gid: Uint8Array, { agreement, peerId, remote, ways, rdmaDevices }: FoundingOptions): PeerGroup | undefined {
     const found = this.registry.forProposal(peerId, gid, (group) => {
       const known = this.#groups.get(group);
-      return group.version === agreement.version && known?.remote === remote && known.staysOn(rdmaDevices);
+      if (group.version !== agreement.version || known?.remote !== remote) return false;
+      return known.staysOn(rdmaDevices) && known.isCurrent(ways);
     });
     return found && this.#groups.get(found);
   }

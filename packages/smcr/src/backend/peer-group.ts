@@ -112,6 +112,13 @@ export class PeerGroup {
     return rdmaDevices.length === 0 || this.#paths.every(({ context }) => rdmaDevices.includes(context.device.name));
   }
 
+  /** Has none of these devices been opened anew since? A group keeps those that it was made with. */
+  isCurrent(ways: readonly Way[]): boolean {
+    return ways.every(({ context }) =>
+      this.#paths.every((path) => path.context === context || path.context.device.name !== context.device.name),
+    );
+  }
+
   /** Begins the first contact; a client knows `peer` from the Accept. */
   start(peer: LinkEnd | undefined): void {
     this.group.start(this.driver.now, peer);
