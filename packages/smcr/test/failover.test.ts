@@ -134,12 +134,13 @@ describe('when a link breaks', () => {
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 1000, 'them at both sides');
   });
 
-  it.each(['client', 'server'] as const)('none that works makes way at the %s under a connection that is shut down', async (side) => {
+  it.each(['client', 'server'] as const)('none that works makes way at the %s under a connection that is shut down there', async (side) => {
     const { world, ends, distinct, back } = await onOnePort(side);
     // One over each link: Linux repeats nothing of what it has underway for them.
     const pairs = [ends, await world.connect()] as const;
-    for (const [client] of pairs) client.setState(CONN_STATE.sendingDone);
-    await world.time.until(() => pairs.every(([, server]) => server.state === 'appCloseWait1'), 1000, 'the half close');
+    const [here, there] = side === 'client' ? ([0, 1] as const) : ([1, 0] as const);
+    for (const both of pairs) both[here].setState(CONN_STATE.sendingDone);
+    await world.time.until(() => pairs.every((both) => both[there].state === 'appCloseWait1'), 1000, 'the half close');
     const before = world[side].group.links.map(({ number }) => number);
     back();
     await world.time.pass(300_000);

@@ -354,6 +354,8 @@ describe('a connection whose TCP connection ended without a close', () => {
     readonly told?: boolean;
     /** We are shut down, and TCP is as it was. */
     readonly half?: boolean;
+    /** The peer says that it has moved. */
+    readonly validated?: boolean;
   }
 
   it.each<[string, Case, boolean]>([
@@ -369,9 +371,11 @@ describe('a connection whose TCP connection ended without a close', () => {
       true,
     ],
     ['goes on when it is shut down and its peer is heard over the other link', { half: true, silent: false }, false],
+    ['goes on when it is shut down and its peer has moved in order: it repeats what was lost', { half: true, validated: true }, false],
     ['goes on when it is shut down and no link has failed', { half: true, fails: false }, false],
     ['goes on when it is shut down, and its peer, too', { half: true, told: true }, false],
-  ])('%s', async (_name, { fin = true, fails = true, silent = true, full = false, told = false, half = false }, reset) => {
+  ])('%s', async (_name, how, reset) => {
+    const { fin = true, fails = true, silent = true, full = false, told = false, half = false, validated = false } = how;
     const world = new World({ seed: 1 }, { devices: 2, maxLinks: 2 });
     const [end, other] = (await world.firstContact()) as Ends;
     await world.time.until(() => world.peers.every((peer) => peer.activeLinks() === 2), 10_000, 'the second link');
@@ -397,6 +401,11 @@ describe('a connection whose TCP connection ended without a close', () => {
     if (half) end.setState(CONN_STATE.sendingDone);
     else client.driver.suspect(end.member, fin);
     if (fails) client.group.linkFailed(end.member.link, world.time.now());
+    if (validated) {
+      const { token, receiving } = end.member.connection;
+      const message = { ...emptyCdc(), token, sequence: receiving.sequence, flags: CDC_FLAG.failoverValidation };
+      client.group.receivedCdc(client.group.links[0] as Link, message, () => world.time.now());
+    }
     await world.time.pass(ASK_AGAIN / 2);
     expect(end.reset).toBe(false);
     await world.time.pass(MOST_QUESTIONS * ASK_AGAIN);

@@ -113,9 +113,9 @@ export class SmcrConnection {
     return this.closing.state === 'closed' || this.closing.receivedAnyClose;
   }
 
-  /** Shut down or closed at either end, and not over yet. */
-  get isEnding(): boolean {
-    return this.closing.state !== 'active' && this.closing.state !== 'closed';
+  /** We have ended and the peer has not: it may still send. */
+  get isHalfClosed(): boolean {
+    return this.closing.state === 'peerCloseWait1';
   }
 
   /** The program waits for room in the send buffer. */

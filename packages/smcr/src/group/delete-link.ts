@@ -66,12 +66,12 @@ export function replaceLink(group: LinkGroup, link: Link): void {
 }
 
 /**
- * Linux repeats nothing of a connection that is shut down or closed at either end: what it has underway over this link would be lost with
- * it. A link that broke leaves no choice; for a better one no connection is given up.
+ * Linux writes nothing again of a connection that is shut down at either end: what it has underway over this link would be lost with it. A
+ * link that broke leaves no choice; for a better one no connection is given up of which it is known.
  */
 function mustStay(group: LinkGroup, link: Link): boolean {
   return [...group.members.values()].some(
-    ({ connection, link: ours, peerLink }) => (ours === link || peerLink === link) && connection.isEnding,
+    ({ connection, link: ours, peerLink }) => (ours === link || peerLink === link) && connection.isHalfClosed,
   );
 }
 

@@ -6,8 +6,9 @@
 // where its close got lost with a link: Linux since 5.18 does not repeat it over another one, as RFC 7609 section 4.6.1 has it, when it has
 // nothing else to send. That is so when TCP ended in order and, half a minute after the failure, the peer has answered on another link
 // and said nothing of the connection there, with room for anything that it may still have to send. And so it is where we are shut down:
-// then Linux does not even say that it has moved, nor does it write again what was underway, for which its send buffer stays full. Nobody can
-// tell that from a peer with nothing to send; who would be silent for ever is worth more than who would have been silent for long.
+// then Linux does not even say that it has moved, nor does it write again what was underway, for which its send buffer stays full. Unless it
+// does say so, nobody can tell that from a peer with nothing to send: better one that would have been silent for long is reset than one is
+// waited for that is silent for ever.
 
 import { encodePeerQuestion, KNOWN, type PeerQuestion } from '../llc/index.js';
 import type { Link } from './link.js';
@@ -25,6 +26,8 @@ interface Doubt {
   readonly questions: number;
   /** TCP ended by FIN: whoever has the connection has closed it, or shut it down. */
   readonly ended: boolean;
+  /** A link failed while we were shut down, and the peer has not said that it repeats what was lost. */
+  readonly stuck: boolean;
 }
 
 export class Doubts {
@@ -39,12 +42,23 @@ export class Doubts {
 
   /** `ended`: by FIN. */
   raise(member: Member, now: number, ended: boolean): void {
-    this.#doubts.set(member, { at: now, questions: 0, ended: ended || this.#doubts.get(member)?.ended === true });
+    const before = this.#doubts.get(member);
+    this.#doubts.set(member, { at: now, questions: 0, ended: ended || before?.ended === true, stuck: before?.stuck === true });
   }
 
   /** One end of the connection, or both, has another link, over which it has not been asked for. */
   moved(member: Member, now: number): void {
-    if (this.#doubts.has(member) || mayBeStuck(member)) this.raise(member, now, false);
+    const stuck = member.connection.isHalfClosed;
+    const before = this.#doubts.get(member);
+    if (before !== undefined) this.#doubts.set(member, { ...before, at: now, questions: 0, stuck });
+    // Not asked at once: the link that is left may suffer from what killed the other, and would be given up for a late answer.
+    else if (stuck) this.#doubts.set(member, { at: now + ASK_AGAIN, questions: 1, ended: false, stuck });
+  }
+
+  /** The peer has said that it has moved: it repeats what was lost. */
+  validated(member: Member): void {
+    const doubt = this.#doubts.get(member);
+    if (doubt?.stuck) this.#doubts.set(member, { ...doubt, stuck: false });
   }
 
   /** The connection is over, or the peer has it. */
@@ -85,12 +99,7 @@ export class Doubts {
   }
 }
 
-/** We are shut down, and the peer may still have to send. */
-const mayBeStuck = ({ connection }: Member): boolean => connection.isEnding && connection.closing.received === 0;
-
 /** An end that was told explains the FIN. */
-function isLost(member: Member, { ended, questions }: Doubt): boolean {
-  const { closing, receiving, send } = member.connection;
-  const silent = closing.received === 0 && send.unsure && questions > 1 && receiving.roomTold;
-  return silent && (ended || mayBeStuck(member));
+function isLost({ connection: { closing, receiving, send } }: Member, { ended, stuck, questions }: Doubt): boolean {
+  return (ended || stuck) && closing.received === 0 && send.unsure && questions > 1 && receiving.roomTold;
 }

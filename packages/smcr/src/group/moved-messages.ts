@@ -23,6 +23,7 @@ export function receivedWhileMoving(group: LinkGroup, member: Member, link: Link
     if (group.members.get(connection.token) !== member) return;
     heardAgain(member, link, message);
   }
+  if (isValidation(message) && link.state !== 'down') group.doubts.validated(member);
   if (connection.suspectsGap(message)) group.port.drain(link);
   if (!group.held.holds(connection, link, message, group.now)) group.tell(member, connection.receive(message));
   releaseHeld(group, member);
