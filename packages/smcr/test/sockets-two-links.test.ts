@@ -30,6 +30,19 @@ it('while a port is down, new connections are of the same group', async () => {
   }
 });
 
+it('when a device was lost and is opened anew, new connections have a group with both', async () => {
+  const at = await listen();
+  const [client, accepted] = await pair({}, at);
+  await until(() => client.stats().links === 2 && accepted.stats().links === 2);
+  rdma.others[0]?.onAsyncEvent?.({ type: 'device-fatal' });
+  await until(() => client.stats().links === 1 && accepted.stats().links === 1);
+  // Something has changed, so all devices are looked at.
+  rdma.context.setPort('active');
+  const [later, its] = await pair({}, at);
+  await until(() => later.stats().links === 2 && its.stats().links === 2);
+  expect([client.stats().links, accepted.stats().links]).toEqual([1, 1]);
+});
+
 it('a server whose link has died since its Accept says so over the other one', async () => {
   const at = await listen();
   const [client, accepted] = await pair({}, at);

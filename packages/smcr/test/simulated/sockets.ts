@@ -22,7 +22,7 @@ export const LOOPBACK = gidOfAddress('127.0.0.1') as Uint8Array;
 export class LocalRdma {
   readonly fabric = new Fabric(new RealTime(), { seed: 1, latency: [0.001, 0.002] });
   readonly context: SimulatedContext;
-  /** For the further addresses. */
+  /** For the further addresses, as they were opened first. */
   readonly others: readonly SimulatedContext[];
   readonly backend: SmcrBackend;
 
@@ -34,9 +34,12 @@ export class LocalRdma {
   constructor(...further: string[]) {
     const memory = new HostMemory(1, () => this.fabric.time.promise(0));
     const [context, ...others] = ['127.0.0.1', ...further].map((address, i) => {
-      const device: VerbsDevice = { name: `sim${i}`, nodeGuid: `${i}`.padStart(16, '0'), open: async () => made };
-      const made: SimulatedContext = new SimulatedContext(device, this.fabric, memory, gidOfAddress(address) as Uint8Array);
-      return made;
+      const made = () => new SimulatedContext(device, this.fabric, memory, gidOfAddress(address) as Uint8Array);
+      const open = async () => opened.shift() ?? made();
+      const device: VerbsDevice = { name: `sim${i}`, nodeGuid: `${i}`.padStart(16, '0'), open };
+      const first: SimulatedContext = made();
+      const opened = [first];
+      return first;
     });
     this.context = context as SimulatedContext;
     this.others = others;
