@@ -80,9 +80,7 @@ export class SmcrClient implements ClcClient {
   }
 
   async #found(accept: ClcAcceptConfirmR, agreement: Agreement): Promise<{ group: PeerGroup; link: Link } | ClcRefusal> {
-    const { rdmaDevices } = this.#options;
-    const { peerId } = accept;
-    const options = { role: 'client', agreement, peerId, ways: this.#local.ways, rdmaDevices, remote: this.#remote } as const;
+    const options = { role: 'client', agreement, peerId: accept.peerId, ways: this.#local.ways, remote: this.#remote } as const;
     const group = await this.#environment.found(options, linkEndOf(accept));
     this.#founded = group;
     if (this.#released) group.end(DELETE_REASON.programEnded);

@@ -71,12 +71,16 @@ export class SmcrEnvironment implements PeerGroupOwner {
    * Server: the group for a client, a new one when there is none with room. Whoever else of the same client comes while a first contact
    * is under way waits for it, so that connects in a burst share a group; but not for long, since anybody can claim to be that client.
    */
-  async serve(gid: Uint8Array, options: FoundingOptions): Promise<{ readonly group: PeerGroup; readonly firstContact: boolean }> {
+  async serve(
+    gid: Uint8Array,
+    options: FoundingOptions,
+    rdmaDevices: readonly string[],
+  ): Promise<{ readonly group: PeerGroup; readonly firstContact: boolean }> {
     const { peerId, remote } = options;
     const key = [peerId, gid].map((bytes) => Buffer.from(bytes).toString('hex')).join() + remote;
     const end = performance.now() + LLC_WAIT;
     for (;;) {
-      const found = this.#serving(gid, options);
+      const found = this.#serving(gid, options, rdmaDevices);
       if (found !== undefined) return { group: found, firstContact: false };
       const pending = this.#founding.get(key);
       const left = end - performance.now();
@@ -108,7 +112,8 @@ export class SmcrEnvironment implements PeerGroupOwner {
    * A group with this client that has room, speaks the same version, crosses no other devices than this connection may, and was made with
    * the same host: anybody can claim a peer id.
    */
-  #serving(gid: Uint8Array, { agreement, peerId, remote, ways, rdmaDevices }: FoundingOptions): PeerGroup | undefined {
+  #serving(gid: Uint8Array, options: FoundingOptions, rdmaDevices: readonly string[]): PeerGroup | undefined {
+    const { agreement, peerId, remote, ways } = options;
     const found = this.registry.forProposal(peerId, gid, (group) => {
       const known = this.#groups.get(group);
       if (group.version !== agreement.version || known?.remote !== remote) return false;

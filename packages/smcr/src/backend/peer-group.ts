@@ -29,8 +29,6 @@ export interface FoundingOptions {
   readonly agreement: Agreement;
   readonly peerId: Uint8Array;
   readonly ways: readonly Way[];
-  /** Names of the devices that it may use; none: all. */
-  readonly rdmaDevices: readonly string[];
   /** The peer's IP address. */
   readonly remote: string;
 }

@@ -86,10 +86,8 @@ export class SmcrServer implements ClcServer {
     if (typeof agreement === 'number') return declined(agreement);
     const gid = agreement.version === 2 ? (proposal.extension?.roceV2Gid ?? proposal.roceV1Gid) : proposal.roceV1Gid;
     if (!isDirect(terms.gid, gid)) return declined(DIAGNOSIS.noRoute);
-    const { rdmaDevices } = this.#options;
-    const { peerId } = proposal;
-    const options = { role: 'server', agreement, peerId, ways, rdmaDevices, remote: this.#ends.remote.address } as const;
-    const { group, firstContact } = await this.#environment.serve(gid, options);
+    const options = { role: 'server', agreement, peerId: proposal.peerId, ways, remote: this.#ends.remote.address } as const;
+    const { group, firstContact } = await this.#environment.serve(gid, options, this.#options.rdmaDevices);
     if (firstContact) this.#founded = group;
     if (this.#released) {
       if (firstContact) group.end(DELETE_REASON.programEnded);
