@@ -7,6 +7,17 @@
 
 import { writeFileSync } from 'node:fs';
 
+/**
+ * An error that nobody handled, in one line: a log that was cut short must still tell in which file, next to which test, and where
+ * it was made. The test is the one that ran at that moment, which may be the one behind the culprit.
+ */
+function whereFrom(error) {
+  const { VITEST_TEST_PATH: file, VITEST_TEST_NAME: name, stacks = [], stack = '' } = error;
+  const frames = stacks.length > 0 ? stacks.map((one) => `${one.file}:${one.line}`) : stack.split('\n').slice(1, 6);
+  const path = file === undefined ? '' : `${file}${name === undefined ? '' : ` > ${name}`}: `;
+  return `${path}${error.message} (${frames.map((frame) => frame.trim()).join(' < ')})`.replaceAll(`${process.cwd()}/`, '');
+}
+
 export default class SummaryReporter {
   #selection;
   #ended = [];
@@ -34,7 +45,7 @@ export default class SummaryReporter {
 
   #write(modules, unhandledErrors) {
     // Errors outside any test: a file that cannot be loaded, a failing hook around tests, a rejection nobody handled.
-    const problems = unhandledErrors.map((error) => String(error.message));
+    const problems = unhandledErrors.map(whereFrom);
     const summary = { passed: 0, failed: 0, skipped: [], problems, running: [...this.#running] };
     for (const module of modules) {
       for (const test of module.children.allTests()) this.#count(summary, module, test);
