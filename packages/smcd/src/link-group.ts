@@ -46,6 +46,8 @@ export class LinkGroup implements ChannelOwner {
   /** The user the peer's process runs as; undefined before {@link start}. */
   peerUser: number | undefined;
   lost = false;
+  /** Lost because the peer ended it, in order or by dying: what its connections have said holds. */
+  #gone = false;
   /** Told whenever the number of connections and reservations changed. */
   onUse: ((used: number) => void) | undefined;
 
@@ -180,7 +182,8 @@ export class LinkGroup implements ChannelOwner {
     if (this.#doorbell === undefined) throw new Error('no hello yet');
     const channel = new SmcdChannel(this, this.#doorbell, element, slot, peer, peerSlot);
     this.#slots[slot] = channel;
-    if (this.lost) process.nextTick(() => channel.lose(true));
+    // Who has confirmed, said all there is and exited, may be gone before its Confirm is read.
+    if (this.lost) process.nextTick(() => channel.lose(!this.#gone));
     return channel;
   }
 
@@ -195,6 +198,7 @@ export class LinkGroup implements ChannelOwner {
   end(gone = false): void {
     if (this.lost) return;
     this.lost = true;
+    this.#gone = gone;
     traceLinkGroup(this.id, gone ? 'has lost its peer' : 'ends');
     clearTimeout(this.#retry);
     for (const { descriptors } of this.#outbox.splice(0)) this.#closeAll(descriptors);

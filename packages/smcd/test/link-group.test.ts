@@ -183,6 +183,22 @@ describeNative('the end of a link group', () => {
     });
   }
 
+  for (const side of ['server', 'client'] as const) {
+    it(`before a connection is opened, by the ${side}, is told like one behind it`, async () => {
+      const { server, client, connect, connectLate } = await linkPair();
+      const [early] = await connect();
+      const [open, theirs] = await connectLate();
+      send(theirs, 'last words');
+      close(theirs, CLOSED);
+      (side === 'server' ? server : client).end();
+      await until(() => server.lost && early.lost);
+      const late = open();
+      await until(() => late.lost);
+      expect([early.broken, late.broken]).toEqual(side === 'server' ? [true, true] : [false, false]);
+      expect([late.text(), late.channel.rx.state()]).toEqual(['last words', CLOSED]);
+    });
+  }
+
   it('leaves nothing mapped and no descriptor when the last connection has closed', async () => {
     const before = [descriptors(), mappings().length];
     const { server, client, connect } = await linkPair();

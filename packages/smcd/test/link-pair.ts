@@ -17,6 +17,8 @@ export interface End {
   /** News so far, and whether the peer was lost. */
   news: number;
   lost: boolean;
+  /** By a link group that was broken off, not by a peer that is gone. */
+  broken: boolean | undefined;
   readonly text: () => string;
 }
 
@@ -26,6 +28,8 @@ export interface LinkPair {
   readonly lost: { server: boolean; client: boolean };
   /** A connection, as the rendezvous would make it. */
   connect(): Promise<[server: End, client: End]>;
+  /** The same, but the server opens its end when it is asked to. */
+  connectLate(): Promise<[server: () => End, client: End]>;
   readonly names: Set<string>;
 }
 
@@ -80,28 +84,27 @@ export async function linkPair(): Promise<LinkPair> {
   const names = new Set<string>();
   const note = ({ segment, index }: ElementName) => names.add(`${segment} ${index}`);
 
-  return {
-    server,
-    client,
-    lost,
-    names,
-    connect: async () => {
-      const token = randomBytes(8).readBigUInt64LE();
-      const reservation = server.reserve(CAPACITY);
-      if (reservation === undefined) throw new Error('full');
-      note(reservation.element.name);
-      const theirs = new Promise<End>((resolve) => opened.set(token, resolve));
-      const mine = new Promise<End>((resolve, reject) => {
-        server.offer({ tuple: Buffer.alloc(36), syn: undefined }, token, reservation, (answer) => {
-          const element = answer && server.peerElement(answer.element);
-          if (element === undefined) return reject(new Error('refused'));
-          server.settled(token);
-          resolve(watch(server.open(reservation, element, answer?.slot as number)));
-        });
+  const connectLate = async (): Promise<[() => End, End]> => {
+    const token = randomBytes(8).readBigUInt64LE();
+    const reservation = server.reserve(CAPACITY);
+    if (reservation === undefined) throw new Error('full');
+    note(reservation.element.name);
+    const theirs = new Promise<End>((resolve) => opened.set(token, resolve));
+    const mine = new Promise<() => End>((resolve, reject) => {
+      server.offer({ tuple: Buffer.alloc(36), syn: undefined }, token, reservation, (answer) => {
+        const element = answer && server.peerElement(answer.element);
+        if (element === undefined) return reject(new Error('refused'));
+        server.settled(token);
+        resolve(() => watch(server.open(reservation, element, answer?.slot as number)));
       });
-      return Promise.all([mine, theirs]);
-    },
+    });
+    return Promise.all([mine, theirs]);
   };
+  const connect = async (): Promise<[End, End]> => {
+    const [open, theirs] = await connectLate();
+    return [open(), theirs];
+  };
+  return { server, client, lost, names, connect, connectLate };
 }
 
 function watch(channel: SmcdChannel): End {
@@ -109,6 +112,7 @@ function watch(channel: SmcdChannel): End {
     channel,
     news: 0,
     lost: false,
+    broken: undefined,
     text: () => {
       const bytes = Buffer.alloc(channel.rx.available());
       channel.rx.copy(bytes, 0, bytes.length);
@@ -120,8 +124,9 @@ function watch(channel: SmcdChannel): End {
     onNews: () => {
       end.news++;
     },
-    onPeerLost: () => {
+    onPeerLost: (broken) => {
       end.lost = true;
+      end.broken = broken;
     },
   } satisfies ChannelSink;
   return end;
