@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { CONN_STATE, decline, type Decline, type ResolvedOptions } from '@smcjs/core/backend';
 import type { LocalTerms } from '../clc/index.js';
 import { DELETE_REASON } from '../llc/index.js';
-import { GroupRegistry, type LinkEnd, type LinkGroup, LLC_WAIT, makePeerId } from '../group/index.js';
+import { type Element, GroupRegistry, type LinkEnd, type LinkGroup, LLC_WAIT, makePeerId } from '../group/index.js';
 import type { VerbsContext, VerbsProvider } from '../verbs-provider.js';
 import { Devices, type Way } from './devices.js';
 import { Hub } from './hub.js';
@@ -21,6 +21,13 @@ export interface LocalEnd {
   readonly terms: LocalTerms;
   /** Ways out, the terms' own first. */
   readonly ways: readonly Way[];
+}
+
+/** The group for a client's connection. Undefined is the element on a first contact: there is none before the first link. */
+export interface Served {
+  readonly group: PeerGroup;
+  /** The caller's, to use or to give back. */
+  readonly element: Promise<Element | undefined> | undefined;
 }
 
 export class SmcrEnvironment implements PeerGroupOwner {
@@ -71,17 +78,14 @@ export class SmcrEnvironment implements PeerGroupOwner {
    * Server: the group for a client, a new one when there is none with room. Whoever else of the same client comes while a first contact
    * is under way waits for it, so that connects in a burst share a group; but not for long, since anybody can claim to be that client.
    */
-  async serve(
-    gid: Uint8Array,
-    options: FoundingOptions,
-    rdmaDevices: readonly string[],
-  ): Promise<{ readonly group: PeerGroup; readonly firstContact: boolean }> {
+  async serve(gid: Uint8Array, options: FoundingOptions, { rdmaDevices, ringSize }: ResolvedOptions): Promise<Served> {
     const { peerId, remote } = options;
     const key = [peerId, gid].map((bytes) => Buffer.from(bytes).toString('hex')).join() + remote;
     const end = performance.now() + LLC_WAIT;
     for (;;) {
       const found = this.#serving(gid, options, rdmaDevices);
-      if (found !== undefined) return { group: found, firstContact: false };
+      // Asked for at once: all who have waited look for room in the same turn.
+      if (found !== undefined) return { group: found, element: found.element(ringSize) };
       const pending = this.#founding.get(key);
       const left = end - performance.now();
       if (pending === undefined || left <= 0) break;
@@ -96,7 +100,7 @@ export class SmcrEnvironment implements PeerGroupOwner {
     void settled.then(() => {
       if (this.#founding.get(key) === settled) this.#founding.delete(key);
     });
-    return { group: await founding, firstContact: true };
+    return { group: await founding, element: undefined };
   }
 
   countDevice(context: VerbsContext, change: 1 | -1): void {

@@ -87,15 +87,15 @@ export class SmcrServer implements ClcServer {
     const gid = agreement.version === 2 ? (proposal.extension?.roceV2Gid ?? proposal.roceV1Gid) : proposal.roceV1Gid;
     if (!isDirect(terms.gid, gid)) return declined(DIAGNOSIS.noRoute);
     const options = { role: 'server', agreement, peerId: proposal.peerId, ways, remote: this.#ends.remote.address } as const;
-    const { group, firstContact } = await this.#environment.serve(gid, options, this.#options.rdmaDevices);
-    if (firstContact) this.#founded = group;
-    if (this.#released) {
-      if (firstContact) group.end(DELETE_REASON.programEnded);
-      return declined(DIAGNOSIS.internal);
+    const { group, element: known } = await this.#environment.serve(gid, options, this.#options);
+    const firstContact = known === undefined;
+    if (firstContact) {
+      this.#founded = group;
+      if (this.#released) group.end(DELETE_REASON.programEnded);
     }
     const reached = firstContact ? await group.reachable() : undefined;
     if (typeof reached === 'number') return declined(reached, group.driver.lastError);
-    const element = await group.element(this.#options.ringSize);
+    const element = await (known ?? group.element(this.#options.ringSize));
     if (element === undefined) return declined(DIAGNOSIS.noMemory, group.driver.lastError);
     let buffer: SharedMemory | undefined;
     try {
