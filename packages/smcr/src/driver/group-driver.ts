@@ -18,6 +18,7 @@ import {
 } from '../group/index.js';
 import type { AsyncEvent, VerbsContext } from '../verbs-provider.js';
 import { Arrivals } from './arrivals.js';
+import { AwakeClock } from './awake-clock.js';
 import type { Clock } from './clock.js';
 import { Completions } from './completions.js';
 import type { LinkEntry } from './device-queue.js';
@@ -47,7 +48,7 @@ const LOOK_AGAIN = 5;
 export class GroupDriver implements LinkGroupPort {
   readonly group: LinkGroup;
   readonly #paths: LinkPaths;
-  readonly #clock: Clock;
+  readonly #clock: AwakeClock;
   readonly #randomPsn: () => number;
   readonly #owner: Owner;
   readonly #longMessages: boolean;
@@ -78,7 +79,7 @@ export class GroupDriver implements LinkGroupPort {
 
   constructor(options: GroupDriverOptions) {
     this.#paths = new LinkPaths(options.paths);
-    this.#clock = options.clock;
+    this.#clock = new AwakeClock(options.clock);
     this.#randomPsn = options.randomPsn;
     this.#owner = new Owner(options.events);
     this.#longMessages = options.maxLinks > 1;
@@ -90,7 +91,7 @@ export class GroupDriver implements LinkGroupPort {
         this.#fail(link);
       },
     });
-    this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
+    this.#cancelTick = this.#clock.beat(TICK, () => this.#tick());
   }
 
   get now(): number {
@@ -293,7 +294,7 @@ export class GroupDriver implements LinkGroupPort {
     // What has come in time counts, also when the loop was busy: first completions, then time-outs.
     this.completions.look();
     this.group.tick(this.now);
-    if (this.group.state !== 'ended') this.#cancelTick = this.#clock.after(TICK, () => this.#tick());
+    if (this.group.state !== 'ended') this.#cancelTick = this.#clock.beat(TICK, () => this.#tick());
   }
 
   #entry(link: Link): LinkEntry {

@@ -28,6 +28,11 @@ export class VirtualTime implements Clock {
     return () => void this.#forgotten.add(event);
   }
 
+  /** Nobody had a processor for so long: what was due meanwhile comes late, in its order. */
+  standStill(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   /** Lets events happen until `done`. @throws Error when that is not before `limit` milliseconds from now. */
   async until(done: () => boolean, limit: number, what = 'it'): Promise<void> {
     const end = this.#now + limit;
@@ -36,7 +41,7 @@ export class VirtualTime implements Clock {
       const event = this.#pop();
       if (event === undefined || event.at > end) throw new Error(`${what} did not happen within ${limit} ms of virtual time`);
       if (this.#forgotten.delete(event)) continue;
-      this.#now = event.at;
+      this.#now = Math.max(this.#now, event.at);
       this.events++;
       this.onEvent?.(this.events);
       event.call();
