@@ -1,5 +1,6 @@
 // robustness.ts - re-entrance, fairness and the stream utilities of Node.
 
+import type { Socket } from 'node:net';
 import { finished } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { collect, event, take, until } from '../support/events.js';
@@ -31,6 +32,53 @@ export function robustness(t: TransportCase): void {
       client.write('ball');
       await until(() => rounds === count);
       expect([client.bytesRead, accepted.bytesRead]).toEqual([4 * count, 4 * count]);
+    });
+
+    it('lets an immediate run before the answer to what was written comes', async () => {
+      const { client, accepted } = await open(t);
+      const count = 2000;
+      let overtaken = 0;
+      const mirror = (socket: Socket, done: () => boolean): void => {
+        let waits = false;
+        socket.on('data', (chunk) => {
+          if (waits) overtaken++;
+          if (done()) return;
+          waits = true;
+          setImmediate(() => (waits = false));
+          socket.write(chunk);
+        });
+      };
+      let rounds = 0;
+      mirror(accepted, () => false);
+      mirror(client, () => ++rounds >= count);
+      client.write('ball');
+      await until(() => rounds === count);
+      expect(overtaken).toBe(0);
+    });
+
+    it('lets an immediate of a write that had to wait run before further data', async () => {
+      const { client, accepted } = await open(t);
+      const total = 20;
+      const chunk = payload(3, 300_000);
+      let waiting = 0;
+      let overtaken = 0;
+      let sent = 0;
+      const send = (): void => {
+        sent++;
+        client.write(chunk, () => {
+          waiting++;
+          setImmediate(() => waiting--);
+        });
+      };
+      // Answers whatever comes, and tells of each whole chunk, at which the next one is sent.
+      accepted.on('data', () => void accepted.write(accepted.bytesRead === sent * chunk.length ? '!' : '.'));
+      client.on('data', (answer) => {
+        overtaken += waiting;
+        if (answer.includes('!') && sent < total) send();
+      });
+      send();
+      await until(() => accepted.bytesRead >= total * chunk.length);
+      expect(overtaken).toBe(0);
     });
 
     it("may write, end and destroy from within 'data'", async () => {

@@ -42,6 +42,16 @@ describe('two processes that sleep', () => {
     });
   }
 
+  it('have their immediates run before the answers to what they sent', async () => {
+    const { server, client } = await actors(polling(1000));
+    server.tell({ do: 'echo' });
+    await server.message('echoing');
+    client.tell({ do: 'play', rounds: 5000, pause: 0, immediate: true });
+    expect((await client.message('played')).overtaken).toBe(0);
+    client.tell({ do: 'end' });
+    await Promise.all([client.story(), server.story()]);
+  });
+
   it('lose no wake-up in a turn that also begins to watch a descriptor', async () => {
     const { server, client } = await actors(polling('off'));
     server.tell({ do: 'echo', after: 5 });

@@ -24,8 +24,9 @@ export type ActorCommand =
   /** Says when so many bytes have arrived in all. */
   | { readonly do: 'await'; readonly bytes: number }
   /** Sends one byte and waits for one, so many times, with pauses of up to `pause` ms; says when it is done.
-   * With `watch` its loop gets a descriptor to watch in each turn that ends in waiting. */
-  | { readonly do: 'play'; readonly rounds: number; readonly pause: number; readonly watch?: boolean };
+   * With `watch` its loop gets a descriptor to watch in each turn that ends in waiting; with `immediate` it says how many answers came
+   * before an immediate that was asked for when the byte was sent. */
+  | { readonly do: 'play'; readonly rounds: number; readonly pause: number; readonly watch?: boolean; readonly immediate?: boolean };
 
 const { side, role, port, allowHalfOpen = false, sends, expects } = args<ActorArgs>();
 const api = await load(side);
@@ -63,25 +64,32 @@ async function send(on: Socket, bytes: number, chunk: number): Promise<void> {
   }
 }
 
-async function play(on: Socket, rounds: number, pause: number, watch: boolean): Promise<void> {
+async function play(on: Socket, { rounds, pause, watch, immediate }: ActorCommand & { readonly do: 'play' }): Promise<void> {
   verify = false;
+  let waiting = 0;
+  let overtaken = 0;
   const random = new Random(rounds);
   for (let i = 0; i < rounds; i++) {
     const answered = new Promise((resolve) => on.once('data', resolve));
     on.write('.');
+    if (immediate) {
+      waiting++;
+      setImmediate(() => waiting--);
+    }
     const watched = watch ? createSocket('udp4').bind(0, '127.0.0.1') : undefined;
     await answered;
+    overtaken += waiting;
     watched?.close();
     const ms = random.integer(0, pause);
     if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
   }
-  report('played');
+  report('played', { overtaken });
 }
 
 const done = commands<ActorCommand>((command) => {
   const on = socket as Socket;
   if (command.do === 'send') void send(on, command.bytes, command.chunk);
-  else if (command.do === 'play') void play(on, command.rounds, command.pause, command.watch === true);
+  else if (command.do === 'play') void play(on, command);
   else if (command.do === 'await') {
     awaited = command.bytes;
     if (verifier.received >= awaited) report('arrived', { received: verifier.received });

@@ -16,6 +16,7 @@ const STATE = {
   readyCount: 8,
   hot: 9,
   settled: 10,
+  immediates: 11,
   ready: 16,
   taken: 128,
   length: 128 + 4096,
@@ -55,6 +56,11 @@ export class Hub {
   /** Is this loop polling, on a processor of its own? Known while news are dispatched. */
   get hot(): boolean {
     return this.state[STATE.hot] !== 0;
+  }
+
+  /** Has the loop something to do before it may block: immediates, or timers that are due? Known while news are dispatched. */
+  get immediates(): boolean {
+    return this.state[STATE.immediates] !== 0;
   }
 
   /** Sleeps of the loop, and how many of them news ended. */

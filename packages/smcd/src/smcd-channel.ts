@@ -65,6 +65,10 @@ export class SmcdChannel implements Channel {
     return this.#hub.hot;
   }
 
+  get immediates(): boolean {
+    return this.#hub.immediates;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

@@ -21,6 +21,8 @@ export interface SenderOwner {
   readonly failure: Error | undefined;
   /** Bytes got into the ring. */
   onWritten(): void;
+  /** A write was called back. */
+  onCalledBack(): void;
   violation(what: string): void;
 }
 
@@ -71,8 +73,10 @@ export class RingSender {
   /** Writes one chunk; `done` when it is in the ring. */
   write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
     if (!this.#writable(done)) return;
-    if (this.#writeAtOnce(chunk, encoding, PIECE_BYTES)) done();
-    else this.writev([{ chunk, encoding }], done);
+    if (this.#writeAtOnce(chunk, encoding, PIECE_BYTES)) {
+      done();
+      this.#owner.onCalledBack();
+    } else this.writev([{ chunk, encoding }], done);
   }
 
   /** Writes a chunk of fewer than `below` bytes if nothing stands in its way; false when it has to take the usual one. */
@@ -217,8 +221,10 @@ export class RingSender {
     const done = this.#done;
     const scope = this.#scope;
     this.#done = this.#scope = undefined;
-    if (scope === undefined) done?.(error);
-    else if (done !== undefined) scope.runInAsyncScope(done, null, error);
+    if (done === undefined) return;
+    if (scope === undefined) done(error);
+    else scope.runInAsyncScope(done, null, error);
+    this.#owner.onCalledBack();
   }
 
   /** Writes the next piece of the current chunk; returns how many bytes there was room for. */

@@ -9,6 +9,7 @@ import { CONN_STATE } from '../ring/layout.js';
 import type { Channel, ChannelSink } from '../transport/channel.js';
 import { ReceiveMemory } from './receive-memory.js';
 import { RingSender, type SenderOwner } from './ring-sender.js';
+import { WriteNotices } from './write-notices.js';
 
 /** What to do about a peer that breaks the protocol. */
 const VIOLATION_HINT = 'the connection was reset: look for the error at the other end, which is faulty or hostile, and what SMC it runs';
@@ -65,6 +66,7 @@ export class RingStream implements ChannelSink, SenderOwner {
   #ended = false;
   #endsByReset = false;
   #verdict: NodeJS.Timeout | undefined;
+  #notices: WriteNotices | undefined;
   readonly #memory = new ReceiveMemory();
 
   /** `paused`: the socket was made by a server with pauseOnConnect, and nothing is read until the program says so. */
@@ -113,8 +115,8 @@ export class RingStream implements ChannelSink, SenderOwner {
     if (this.sender.idle) this.writer?.();
     if (this.#closed) return;
     if (this.reader !== undefined) this.reader();
-    else if (this.#wanted) this.#deliverSome();
-    else this.noteState();
+    else if (!this.#wanted) this.noteState();
+    else if (this.#notices === undefined || this.#notices.clear) this.#deliverSome();
   }
 
   onPeerLost(broken: boolean): void {
@@ -258,6 +260,7 @@ export class RingStream implements ChannelSink, SenderOwner {
     // Who was reset has not ended: a peer that is alive must not see an end before the reset of the TCP connection comes.
     if (this.#reset || (!this.#peerClosed && rx.available() > 0)) abnormal = true;
     this.sender.close();
+    this.#notices?.close();
     this.#closed = rx.closed = true;
     clearTimeout(this.#verdict);
     tx.setState(CONN_STATE.closed | CONN_STATE.sendingDone | (abnormal ? CONN_STATE.abnormal : 0));
@@ -284,6 +287,15 @@ export class RingStream implements ChannelSink, SenderOwner {
 
   onWritten(): void {
     this.#socket._unrefTimer();
+  }
+
+  /** From now on somebody may be called back when a write has ended. */
+  tellWrites(): void {
+    this.#notices ??= new WriteNotices(this.channel);
+  }
+
+  onCalledBack(): void {
+    this.#notices?.ended();
   }
 
   get closed(): boolean {

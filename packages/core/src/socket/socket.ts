@@ -171,6 +171,7 @@ export class Socket extends net.Socket {
       if (stream.sender.tryWrite(chunk as Uint8Array | string, (encoding ?? 'utf8') as BufferEncoding, this.writableHighWaterMark))
         return true;
     }
+    if (typeof callback === 'function' || typeof encoding === 'function') stream?.tellWrites();
     return super.write(chunk as Uint8Array, encoding as BufferEncoding, callback as Callback);
   }
 

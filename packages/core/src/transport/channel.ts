@@ -37,6 +37,8 @@ export interface Channel {
   readonly turn: number;
   /** While news are dispatched: is this loop polling anyway, on a processor of its own? */
   readonly hot: boolean;
+  /** While news are dispatched: did the loop have immediates to run when the dispatch began? Absent: nobody can tell. */
+  readonly immediates?: boolean;
   sink: ChannelSink | undefined;
   /**
    * Tells the peer that there is something to see on this connection. Wakes it only if it sleeps. Allocates nothing.

@@ -38,7 +38,7 @@ static_assert(Word::is_always_lock_free && sizeof(Word) == 4);
 enum : size_t { kSleeping = 32, kCpu = 64, kNews = 96, kOverflow = 97 };
 
 // Indices in the state words shared with JavaScript of this environment (src/hub.ts has the same list).
-enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kHot = 9, kSettled = 10, kReady = 16, kTaken = 128 };
+enum : size_t { kTurn = 0, kActivity = 1, kMode = 2, kWindowMicros = 3, kAgain = 4, kSleeps = 5, kWakes = 6, kHandshakes = 7, kReadyCount = 8, kHot = 9, kSettled = 10, kImmediates = 11, kReady = 16, kTaken = 128 };
 enum : int32_t { kModeOff = 0, kModeAuto = 1, kModeFixed = 2 };
 
 constexpr size_t kMaxReady = 112;
@@ -227,6 +227,8 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
       }
     }
     if (!Ready()) return;
+    // From here on what keeps the loop from blocking is somebody else's.
+    Idle(false);
     const uint64_t start = Now();
     if (slept) Learn(start);
     Dispatch();
@@ -235,6 +237,8 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
     // Each dispatch is a callback of its own, with ticks and microtasks after it: what JavaScript wants to do after those
     // (the next chunk of a stream) need not wait for a turn of the loop.
     while (now - start < kInnerNanos && !closing_ && attached_ > 0) {
+      // But an immediate comes before any further news, as it would before further I/O.
+      if (Immediates()) return;
       if (state_[kAgain] == 0 && (state_[kHot] == 0 || !Spin(now + kSliceNanos))) return;
       Dispatch();
       now = Now();
@@ -251,11 +255,15 @@ class Hub final : public Napi::ObjectWrap<Hub>, public Handle {
       if (peers_[i].used && HasNews(i)) state_[kReady + count++] = static_cast<int32_t>(i);
     }
     state_[kReadyCount] = count;
+    state_[kImmediates] = Immediates() ? 1 : 0;
     state_[kHot] = Polls() && !SameCpu() ? 1 : 0;
     Napi::HandleScope scope(Env());
     environment_->Call(callback_, 0, nullptr);
     state_[kTurn]++;
   }
+
+  /// Does anything but us keep the loop from blocking: immediates, mostly?
+  bool Immediates() const { return uv_backend_timeout(environment_->loop()) == 0; }
 
   bool Spin(uint64_t until) {
     do {
